@@ -1,0 +1,20 @@
+"""Test infrastructure for Python projects: plan, run, record, learn.
+
+The map. Each folder serves one of the four words; a module imports only from lines below its own
+(checked by import-linter, see ``pyproject.toml``):
+
+.. code-block:: text
+
+    sessions | tasks | plugin            the doors: nox, invoke, pytest (nobody imports them)
+    reports                              what people and CI read: JUnit XML, JSON, Markdown, HTML, terminal
+    impact | scheduling | analysis       decisions: values in, values out, no I/O
+    history                              what happened before: SQLite or PostgreSQL
+    config                               [tool.toolkit] as frozen types
+    journal                              the files a run writes, line by line
+    records                              the vocabulary
+    errors                               the exception tree
+
+Nothing is re-exported here: import from the module that owns the name.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,131 @@
+"""Profiles: named ways to run tests, and the ones every project has."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
+Workers = Literal["auto"] | Count
+Order = Literal["smart", "fast-first", "longest-first", "declared", "random"]
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One row of ``[tool.toolkit.profiles]``.
+
+    A project's own row is laid over the built-in row of the same name, key by key; a new name starts from
+    the defaults below.
+    """
+
+    description: str = ""
+    markers: str = ""
+    """A pytest ``-m`` expression; empty runs everything."""
+    paths: tuple[str, ...] = ()
+    """Files and folders to run instead of the project's ``tests``."""
+    workers: Workers = "auto"
+    """Processes: a number, 0 for none beside pytest itself, or "auto": as many as pay off."""
+    max_workers: Count | None = None
+    """The most that "auto" may choose."""
+    timeout: Seconds | None = 300.0
+    """For one test, in seconds; needs pytest-timeout, which the Nox sessions install."""
+    coverage: bool = False
+    coverage_threshold: Percent | None = None
+    """Fail under this percentage; None: ``thresholds.coverage`` where coverage is on and demanded."""
+    fail_under: bool = False
+    """Whether coverage below the threshold fails the session."""
+    max_failures: Count | None = None
+    """Stop after so many failures; None: never."""
+    retries: Count = 0
+    """How often a failed test is tried again; every try is recorded, a late pass is called flaky."""
+    slowest: Count = 10
+    """How many slow tests the terminal lists."""
+    benchmarks: Literal["off", "on", "only"] = "off"
+    order: Order = "smart"
+    pythons: tuple[str, ...] | None = None
+    """Only these instead of the project's ``pythons``."""
+    services: tuple[str, ...] = ()
+    """Names of services that must be up while the profile runs."""
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    """More packages for this profile's environment, as requirement strings."""
+    env: dict[str, str] = {}
+    arguments: tuple[str, ...] = ()
+    """More pytest arguments, before those given after ``--``."""
+    tags: tuple[str, ...] = ()
+
+
+_OTHER_KINDS = "integration or e2e or contract or chaos or performance or security"
+
+BUILT_IN: dict[str, dict[str, Any]] = {
+    "fast": {
+        "description": "Everything not marked slow, 30 s a test: the loop while you write",
+        "markers": f"not (slow or {_OTHER_KINDS})",
+        "timeout": 30,
+        "tags": ("quick",),
+    },
+    "unit": {
+        "description": "Everything that is not of another kind (integration, e2e, contract ...)",
+        "markers": f"not ({_OTHER_KINDS})",
+    },
+    "integration": {
+        "description": "Tests on real services, at most 4 workers",
+        "markers": "integration",
+        "max_workers": 4,
+        "timeout": 600,
+    },
+    "e2e": {
+        "description": "Through the whole application, at most 2 workers",
+        "markers": "e2e",
+        "max_workers": 2,
+        "timeout": 600,
+    },
+    "ci": {
+        "description": "All but performance and chaos, with coverage; fails under the threshold",
+        "markers": "not (performance or chaos)",
+        "timeout": 600,
+        "coverage": True,
+        "fail_under": True,
+    },
+    "performance": {
+        "description": "Benchmarks only, one at a time",
+        "markers": "performance",
+        "workers": 0,
+        "timeout": 600,
+        "benchmarks": "only",
+        "order": "declared",
+    },
+    "security": {
+        "description": "Security tests, one at a time",
+        "markers": "security",
+        "workers": 0,
+        "timeout": 600,
+    },
+    "all": {"description": "Every test there is", "timeout": 600, "benchmarks": "on"},
+    "smoke": {
+        "description": "The few that must always pass; stops at the first failure",
+        "markers": "smoke",
+        "timeout": 60,
+        "max_failures": 1,
+        "tags": ("quick",),
+    },
+    "regression": {
+        "description": "All functional tests, to the end, whatever fails",
+        "markers": "not (performance or chaos or security)",
+        "timeout": 600,
+    },
+    "contract": {
+        "description": "Contracts between this project and its neighbours",
+        "markers": "contract",
+    },
+    "chaos": {
+        "description": "Tests that break services on purpose, one at a time",
+        "markers": "chaos",
+        "workers": 0,
+        "timeout": 600,
+        "order": "declared",
+    },
+    "slow": {"description": "Only what is marked slow, 300 s a test", "markers": "slow", "timeout": 300},
+}
+"""The profiles of every project; the values are those of a TOML table."""

@@ -1,0 +1,84 @@
+"""The whole configuration as frozen types."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from toolkit.config.profiles import Percent, Profile
+
+Version = Annotated[str, msgspec.Meta(pattern=r"^(?:\d+\.\d+t?|pypy\d*\.?\d+)$")]
+EnvironmentName = Literal["local", "ci", "staging"]
+
+
+class Thresholds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[tool.toolkit.thresholds]``: what may be merged, in percent."""
+
+    coverage: Percent = 90.0
+    coverage_critical: Percent = 95.0
+    coverage_new: Percent = 100.0
+    reliability: Percent = 95.0
+
+
+class Install(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[tool.toolkit.install]``: how a session installs the project under test."""
+
+    project: bool = True
+    """Whether the project itself is installed; false for a tree that is only put on the path."""
+    editable: bool = True
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    """Dependency groups (PEP 735); a group named "test" or "tests" is used when nothing is said."""
+    requires: tuple[str, ...] = ()
+    requirements: tuple[str, ...] = ()
+    """Requirement files, relative to the project root."""
+    constraints: tuple[str, ...] = ()
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[tool.toolkit]``, complete: every default filled in, overlays applied.
+
+    ``root``, ``environment`` and ``project`` are found, not written in the table.
+    """
+
+    root: Path = Path()
+    environment: EnvironmentName = "local"
+    project: str = ""
+    source: tuple[str, ...] = ()
+    """Folders of the code under test, for coverage and selection; empty: detected."""
+    tests: tuple[str, ...] = ("tests",)
+    pythons: tuple[Version, ...] = ()
+    """Pythons to test on; empty: from the classifiers and requires-python."""
+    profiles: Mapping[str, Profile] = {}
+    markers: Mapping[str, str] = {}
+    """The project's own markers: name → description."""
+    reports: str = "reports"
+    state: str = ".toolkit"
+    """Folder of journals, history and caches; not for version control."""
+    history: str = ""
+    """A PostgreSQL URL or the path of an SQLite file; empty: ``<state>/history.sqlite``."""
+    thresholds: Thresholds = Thresholds()
+    install: Install = Install()
+
+    @property
+    def reports_dir(self) -> Path:
+        """Absolute folder of the reports."""
+        return self.root / self.reports
+
+    @property
+    def state_dir(self) -> Path:
+        """Absolute folder of journals, history and caches."""
+        return self.root / self.state
+
+    @property
+    def history_url(self) -> str:
+        """A PostgreSQL URL, or the absolute path of the SQLite file."""
+        if re.match(r"postgres(ql)?://", self.history):
+            return self.history
+        return str(self.root / (self.history or f"{self.state}/history.sqlite"))
+
+
+FOUND_FIELDS = frozenset({"root", "environment", "project"})
+"""Fields of Config that a table must not contain."""
