@@ -7,8 +7,10 @@ Reading merges all files: a torn or foreign line is reported in ``RunRecord.prob
 silence.
 """
 
+import contextlib
 import os
 import secrets
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -48,7 +50,8 @@ class Journal:
     """One process's append-only file. Safe against ``kill -9``; a full disk is counted, not raised.
 
     A test run must not fail because its recording does: when a line cannot be written, ``dropped``
-    counts it and the summary says so.
+    counts it and the summary says so. While the file is open it carries a lock that dies with its process,
+    so :func:`is_live` needs no clock and no process table.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -57,6 +60,8 @@ class Journal:
         self.dropped = 0
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
         self._descriptor: int | None = os.open(self.path, flags, 0o644)
+        with contextlib.suppress(OSError):  # a file system without locks: the run merely looks finished
+            _lock(self._descriptor, shared=True)
         self._torn = False
 
     def write(self, line: Line) -> None:
@@ -81,6 +86,44 @@ class Journal:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def is_live(folder: Path) -> bool:
+    """Tell whether any process of this run still has its journal open, on this machine."""
+    for path in folder.glob("*.jsonl"):
+        with contextlib.suppress(FileNotFoundError):
+            descriptor = os.open(path, os.O_RDWR)
+            try:
+                _lock(descriptor, shared=False)
+            except BlockingIOError:
+                return True
+            except OSError:  # a file system without locks
+                continue
+            finally:
+                os.close(descriptor)
+    return False
+
+
+if sys.platform == "win32":  # pragma: no cover - CI of this repository runs on Linux
+    import msvcrt
+
+    def _lock(descriptor: int, *, shared: bool) -> None:  # noqa: ARG001 - Windows has no shared lock
+        """Lock one byte far behind the end: locks on Windows are mandatory and must not hinder readers."""
+        os.lseek(descriptor, 1 << 30, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except PermissionError as error:
+            raise BlockingIOError(*error.args) from error
+
+else:
+    import fcntl
+
+    def _lock(descriptor: int, *, shared: bool) -> None:
+        """Writers share the lock; who asks for it alone does not wait: BlockingIOError is the answer.
+
+        It ends when the last copy of the descriptor closes, however its process ended: flock(2).
+        """
+        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def read_lines(path: Path, problems: list[str]) -> Iterator[Line]:
