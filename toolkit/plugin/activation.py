@@ -1,0 +1,61 @@
+"""Whether anybody asked for the plugin, and what it keeps for the session once it is active."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from toolkit.plugin import options
+
+if TYPE_CHECKING:
+    from toolkit.config import Config
+
+RUN_DIR = "TOOLKIT_RUN_DIR"
+"""Names the folder of the journals of a run; set by whoever starts pytest on purpose to record it."""
+
+_CONFIG: pytest.StashKey["Config"] = pytest.StashKey()
+
+
+def asked(config: pytest.Config, environ: Mapping[str, str] | None = None) -> bool:
+    """Tell whether an option, the environment or the project asks for the plugin. Reads one file at most."""
+    environ = os.environ if environ is None else environ
+    return bool(
+        options.given(config) or environ.get(RUN_DIR) or has_table(config.rootpath / "pyproject.toml")
+    )
+
+
+def has_table(pyproject: Path) -> bool:
+    """Tell whether a pyproject.toml has a ``[tool.toolkit]`` table, without parsing it."""
+    try:
+        text = pyproject.read_bytes()
+    except OSError:
+        return False
+    return (
+        b"tool" in text
+        and re.search(rb"^\s*\[\[?\s*tool\s*\.\s*toolkit\s*[.\]]", text, re.MULTILINE) is not None
+    )
+
+
+def settings(config: pytest.Config) -> "Config":
+    """Return ``[tool.toolkit]`` of the session's project, loaded once.
+
+    Raises:
+        pytest.UsageError: the table has mistakes; names all of them.
+    """
+    if _CONFIG not in config.stash:
+        from toolkit.config import load_config
+        from toolkit.errors import ToolkitError
+
+        try:
+            config.stash[_CONFIG] = load_config(config.rootpath)
+        except ToolkitError as error:
+            raise pytest.UsageError(str(error)) from error
+    return config.stash[_CONFIG]
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Tell whether this process is an xdist worker of the session (not merely started by a test in one)."""
+    return hasattr(config, "workerinput")
