@@ -1,0 +1,82 @@
+"""From a profile and the words after ``--`` to the pytest command, every setting a visible argument."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from toolkit.config import Config, Profile
+from toolkit.sessions.targets import default_targets
+
+WORDS: dict[str, tuple[str, ...]] = {
+    "verbose": ("-vv",),
+    "debug": ("-vv", "--capture=no", "--log-cli-level=DEBUG", "-n", "0"),
+    "failfast": ("--maxfail=1",),
+}
+"""What may stand first after ``--``: ``nox -s unit -- failfast verbose -k name``.
+
+``debug`` runs in one process, since workers of xdist have no terminal for live logs.
+"""
+
+
+def split_words(posargs: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split the leading words from pytest's own arguments."""
+    count = next((index for index, word in enumerate(posargs) if word not in WORDS), len(posargs))
+    return list(posargs[:count]), list(posargs[count:])
+
+
+def pytest_command(
+    config: Config, profile: Profile, posargs: Sequence[str] = (), *, coverage_config: Path | None = None
+) -> list[str]:
+    """Build the command line of a profile. What the user gave comes last, so it wins.
+
+    Args:
+        config: of the project.
+        profile: its settings become arguments.
+        posargs: what stood after ``--``: words of :data:`WORDS`, then anything pytest understands.
+        coverage_config: measure coverage with this configuration file; None: do not measure.
+    """
+    words, own = split_words(posargs)
+    command = ["python", "-m"]
+    if coverage_config is not None:
+        command += ["coverage", "run", f"--rcfile={coverage_config}", "-m"]
+    command.append("pytest")
+    for part in _PARTS:
+        command += part(profile)
+    command += profile.arguments
+    for word in words:
+        command += WORDS[word]
+    return [*command, *default_targets(config, profile, own), *own]
+
+
+def _markers(profile: Profile) -> list[str]:
+    return ["-m", profile.markers] if profile.markers else []
+
+
+def _workers(profile: Profile) -> list[str]:
+    ceiling = [] if profile.max_workers is None else [f"--maxprocesses={profile.max_workers}"]
+    return ["-n", str(profile.workers), *(ceiling if profile.workers == "auto" else [])]
+
+
+def _timeout(profile: Profile) -> list[str]:
+    return [] if profile.timeout is None else [f"--timeout={profile.timeout:g}"]
+
+
+def _max_failures(profile: Profile) -> list[str]:
+    return [] if profile.max_failures is None else [f"--maxfail={profile.max_failures}"]
+
+
+def _slowest(profile: Profile) -> list[str]:
+    return [f"--durations={profile.slowest}"] if profile.slowest else []
+
+
+def _benchmarks(profile: Profile) -> list[str]:
+    return ["--benchmark-only"] if profile.benchmarks == "only" else []
+
+
+_PARTS: tuple[Callable[[Profile], list[str]], ...] = (
+    _markers,
+    _workers,
+    _timeout,
+    _max_failures,
+    _slowest,
+    _benchmarks,
+)

@@ -1,0 +1,120 @@
+"""What a profile's environment must contain: the project, what its tests need, and the toolkit."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import nox.project
+
+from toolkit.config import Config, Profile
+from toolkit.config.validation import unknown
+from toolkit.errors import ConfigError
+from toolkit.sessions.origin import DISTRIBUTION, toolkit_arguments
+
+TEST_NAMES = ("test", "tests", "testing")
+"""Names of groups and extras that are taken for the tests' when the configuration names none."""
+
+DEVELOPER_NAMES = ("dev", "develop", "development")
+"""Taken when there is none for the tests."""
+
+REQUIREMENT_FILES = tuple(
+    pattern.format(name)
+    for name in (*TEST_NAMES, *DEVELOPER_NAMES)
+    for pattern in (
+        "requirements-{}.txt",
+        "requirements/{}.txt",
+        "{}-requirements.txt",
+        "requirements_{}.txt",
+    )
+)
+
+TOOLKIT_EXTRAS = ("test",)
+
+
+def install_arguments(
+    config: Config, profile: Profile, document: Mapping[str, Any], *, benchmarks: bool = False
+) -> list[str]:
+    """List the arguments of one ``pip install`` that makes the environment of a profile.
+
+    One command, so that the resolver sees every constraint at once.
+
+    Args:
+        config: of the project.
+        profile: whose environment it is.
+        document: the project's parsed pyproject.toml.
+        benchmarks: whether pytest-benchmark is needed.
+
+    Raises:
+        ConfigError: a named dependency group does not exist.
+        EnvironmentFailed: the running toolkit cannot be installed again, see :mod:`toolkit.sessions.origin`.
+    """
+    extras, groups, files = _wanted(config, profile, document)
+    own = _canonical(config.project) == DISTRIBUTION  # the toolkit tests itself
+    arguments = _project_arguments(config, document, [*extras, *(TOOLKIT_EXTRAS if own else ())])
+    arguments += _group_requirements(document, groups)
+    for file in files:
+        arguments += ["-r", file]
+    arguments += [*config.install.requires, *profile.requires]
+    arguments += ["pytest-benchmark>=4"] if benchmarks else []
+    arguments += () if own else toolkit_arguments(TOOLKIT_EXTRAS)
+    for file in config.install.constraints:
+        arguments += ["-c", file]
+    return arguments
+
+
+def _group_requirements(document: Mapping[str, Any], groups: Sequence[str]) -> tuple[str, ...]:
+    known = document.get("dependency-groups", {})
+    for name in groups:
+        if _canonical(name) not in map(_canonical, known):
+            raise ConfigError(f"[dependency-groups]: {unknown('dependency group', name, known)}")
+    return nox.project.dependency_groups(dict(document), *groups) if groups else ()
+
+
+def installable(root: Path, document: Mapping[str, Any]) -> bool:
+    """Tell whether a folder holds a project that pip can build, not only settings of tools."""
+    return "project" in document or "build-system" in document or (root / "setup.py").is_file()
+
+
+def _project_arguments(config: Config, document: Mapping[str, Any], extras: Sequence[str]) -> list[str]:
+    if not config.install.project or not installable(config.root, document):
+        return []
+    what = f".[{','.join(dict.fromkeys(extras))}]" if extras else "."
+    return ["-e", what] if config.install.editable else [what]
+
+
+def _wanted(
+    config: Config, profile: Profile, document: Mapping[str, Any]
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Return extras, groups and requirement files: those that the configuration names, else found ones."""
+    install = config.install
+    named = (install.extras, install.groups, install.requirements)
+    extras, groups, files = named if any(named) else find_test_requirements(config.root, document)
+    return (*extras, *profile.extras), (*groups, *profile.groups), files
+
+
+def find_test_requirements(
+    root: Path, document: Mapping[str, Any]
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Find what the tests need: (extras, dependency groups, requirement files), the first kind that exists.
+
+    First whatever bears the name of the tests, then whatever bears that of the developers.
+    """
+    groups = document.get("dependency-groups", {})
+    extras = document.get("project", {}).get("optional-dependencies", {})
+    for names in (TEST_NAMES, DEVELOPER_NAMES):
+        for name in names:
+            if name in groups:
+                return (), (name,), ()
+            if name in extras:
+                return (name,), (), ()
+        files = [file for file in REQUIREMENT_FILES if any(name in file for name in names)]
+        found = next((file for file in files if (root / file).is_file()), None)
+        if found:
+            return (), (), (found,)
+    return (), (), ()
+
+
+def _canonical(name: str) -> str:
+    """Normalise a project's name: https://packaging.python.org/en/latest/specifications/name-normalization/."""
+    return re.sub(r"[-_.]+", "-", name).lower()
