@@ -10,7 +10,7 @@ The map. Each folder serves one of the four words; a module imports only from li
     impact | scheduling | analysis       decisions: values in, values out, no I/O
     history                              what happened before: SQLite or PostgreSQL
     config                               [tool.toolkit] as frozen types
-    journal                              the files a run writes, line by line
+    junit | journal                      JUnit XML of every runner; the files a run writes, line by line
     records                              the vocabulary
     errors                               the exception tree
 

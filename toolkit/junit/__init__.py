@@ -1,0 +1,13 @@
+"""JUnit XML, read from every runner and written for every reader.
+
+.. code-block:: text
+
+    reading.py    a file → its cases, streamed; every defect is an InputError with line and column
+    parsing.py    expat events → cases
+    dialects.py   who wrote the file, and what a repeated name means to them
+    identity.py   class name, name and file → the one NodeId of a test
+    values.py     durations in every locale, long texts cut in the middle
+    cases.py      the vocabulary: Suite, Trial, JUnitCase
+    runs.py       a whole file → a RunRecord, for the history
+    writing.py    RunRecords → a file that Jenkins and GitLab understand
+"""
