@@ -1,23 +1,23 @@
 """Declares one Nox session per profile and Python; the body reads as the list of its steps."""
 
-import contextlib
+import functools
 import os
 import re
 import time
-import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import nox
 from nox.command import CommandFailed
 
 from toolkit.config import Config, Profile
 from toolkit.config.validation import unknown
-from toolkit.errors import ToolkitError, UsageError
+from toolkit.errors import UsageError
 from toolkit.records import RunRecord
 from toolkit.sessions.command import pytest_command, split_words
+from toolkit.sessions.guarding import guarded
 from toolkit.sessions.measuring import write_coverage_config
+from toolkit.sessions.naming import explain_unknown_sessions
 from toolkit.sessions.recording import (
     Run,
     Settled,
@@ -28,7 +28,7 @@ from toolkit.sessions.recording import (
     settle,
     settle_earlier,
 )
-from toolkit.sessions.requirements import install_arguments
+from toolkit.sessions.requirements import install_arguments, read_document
 from toolkit.sessions.summary import Ended, earlier_line, exit_words, run_lines
 
 NO_TESTS = 5
@@ -42,7 +42,11 @@ INTERRUPT_TIMEOUT = 20.0
 
 
 def add_profile_sessions(
-    config: Config, *, only: Iterable[str] | None = None, default: Iterable[str] = ("unit",)
+    config: Config,
+    *,
+    only: Iterable[str] | None = None,
+    default: Iterable[str] = ("unit",),
+    alongside: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Declare one session per profile and Python: ``unit`` (all Pythons), ``unit-3.12`` and so on.
 
@@ -50,60 +54,75 @@ def add_profile_sessions(
         config: from :func:`toolkit.config.load_config`.
         only: names of the profiles to declare; None: all.
         default: names of those that a bare ``nox`` runs.
+        alongside: profile → other sessions that run after it, whatever its result: ``nox -s ci`` may mean
+            lint and typecheck too.
 
     Raises:
-        UsageError: ``only`` or ``default`` name an unknown profile.
+        UsageError: an unknown profile is named.
     """
     chosen = tuple(config.profiles if only is None else only)
-    for name in (*chosen, *default):
+    together = alongside or {}
+    for name in (*chosen, *default, *together):
         if name not in config.profiles:
             raise UsageError(unknown("profile", name, config.profiles))
     if config.environment == "ci":
         nox.options.error_on_missing_interpreters = True
+    explain_unknown_sessions()
     current_build(os.environ)
+    defaults = set(default)
     for name in chosen:
-        profile = config.profiles[name]
-        nox.session(
-            name=name,
-            python=list(profile.pythons or config.pythons),
-            tags=list(profile.tags),
-            default=name in set(default),
-        )(_session_body(name, profile, config))
+        _declare(config, name, default=name in defaults, alongside=together.get(name, ()))
 
 
-def _session_body(name: str, profile: Profile, config: Config) -> Callable[[nox.Session], None]:
-    def body(session: nox.Session) -> None:
-        try:
-            run_profile(session, name, profile, config)
-        except ToolkitError as error:
-            session.error(str(error))
+def _declare(config: Config, name: str, *, default: bool, alongside: Sequence[str]) -> None:
+    profile = config.profiles[name]
+    body = guarded(
+        functools.partial(run_profile, name=name, alongside=alongside),
+        config,
+        name=name,
+        description=profile.description or f"The profile {name!r} of [tool.toolkit.profiles]",
+    )
+    pythons = list(profile.pythons or config.pythons)
+    nox.session(name=name, python=pythons, tags=list(profile.tags), default=default)(body)
 
-    body.__name__ = name
-    body.__doc__ = profile.description or f"The profile {name!r} of [tool.toolkit.profiles]."
-    return body
 
-
-def run_profile(session: nox.Session, name: str, profile: Profile, config: Config) -> None:
+def run_profile(session: nox.Session, config: Config, name: str, alongside: Sequence[str] = ()) -> None:
     """Run one profile in the session's environment: install, run, record, report, judge."""
-    with contextlib.chdir(config.root):
-        _install(session, profile, config)
-        for left in settle_earlier(config):
-            session.warn(earlier_line(left))
-        run = begin_run(config, name=session.name, profile=name, build=current_build(os.environ))
-        command = pytest_command(
-            config, profile, session.posargs, coverage_config=_coverage(run, profile, config)
-        )
-        started = time.monotonic()
+    profile = config.profiles[name]
+    queue(session, alongside)
+    _install(session, profile, config)
+    for left in settle_earlier(config):
+        session.warn(earlier_line(left))
+    run = begin_run(config, name=session.name, profile=name, build=current_build(os.environ))
+    measured = _coverage(run, profile, config)
+    command = pytest_command(config, profile, session.posargs, coverage_config=measured)
+    started = time.monotonic()
+    try:
+        exit_code = _run_pytest(session, command, {**profile.env, **run.variables})
+    except KeyboardInterrupt:
+        _conclude(session, config, run, _ended(run, command, started, INTERRUPTED))
+        raise
+    if exit_code is None:  # nox --install-only
+        remove_run(run.folder)
+        return
+    settled = _conclude(session, config, run, _ended(run, command, started, exit_code))
+    _judge(session, exit_code, settled)
+
+
+def queue(session: nox.Session, names: Sequence[str]) -> None:
+    """Have other sessions run after this one, once, with no arguments of their own.
+
+    Raises:
+        UsageError: Nox cannot, because it runs sessions in parallel or without dependencies.
+    """
+    for name in names:
         try:
-            exit_code = _run_pytest(session, command, {**profile.env, **run.variables})
-        except KeyboardInterrupt:
-            _conclude(session, config, run, _ended(run, command, started, INTERRUPTED))
-            raise
-        if exit_code is None:  # nox --install-only
-            remove_run(run.folder)
-            return
-        settled = _conclude(session, config, run, _ended(run, command, started, exit_code))
-        _judge(session, exit_code, settled)
+            session.notify(name, posargs=())
+        except ValueError as error:
+            raise UsageError(
+                f"{session.name} also runs {', '.join(names)}, which `nox -j` and `--no-dependencies` forbid",
+                hint=f"name them: nox -s {session.name} {' '.join(names)}",
+            ) from error
 
 
 def _install(session: nox.Session, profile: Profile, config: Config) -> None:
@@ -112,12 +131,6 @@ def _install(session: nox.Session, profile: Profile, config: Config) -> None:
         return
     document = read_document(config.root)
     session.install(*install_arguments(config, profile, document, benchmarks=profile.benchmarks != "off"))
-
-
-def read_document(root: Path) -> dict[str, Any]:
-    """Return the parsed pyproject.toml of a project, an empty one where there is none."""
-    file = root / "pyproject.toml"
-    return tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 def _coverage(run: Run, profile: Profile, config: Config) -> Path | None:
@@ -155,7 +168,7 @@ def _conclude(session: nox.Session, config: Config, run: Run, ended: Ended) -> S
     """Record, report and say what happened, however pytest ended."""
     settled = settle(config, run.folder)
     for line in run_lines(ended, settled):
-        session.log(line.replace("%", "%%"))
+        session.log(line)
     prune_runs(config)
     return settled
 

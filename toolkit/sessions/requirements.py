@@ -1,6 +1,7 @@
 """What a profile's environment must contain: the project, what its tests need, and the toolkit."""
 
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def install_arguments(
     extras, groups, files = _wanted(config, profile, document)
     own = _canonical(config.project) == DISTRIBUTION  # the toolkit tests itself
     arguments = _project_arguments(config, document, [*extras, *(TOOLKIT_EXTRAS if own else ())])
-    arguments += _group_requirements(document, groups)
+    arguments += group_requirements(document, groups)
     for file in files:
         arguments += ["-r", file]
     arguments += [*config.install.requires, *profile.requires]
@@ -63,12 +64,23 @@ def install_arguments(
     return arguments
 
 
-def _group_requirements(document: Mapping[str, Any], groups: Sequence[str]) -> tuple[str, ...]:
+def group_requirements(document: Mapping[str, Any], groups: Sequence[str]) -> tuple[str, ...]:
+    """Resolve dependency groups (PEP 735) to requirements.
+
+    Raises:
+        ConfigError: there is no group of this name.
+    """
     known = document.get("dependency-groups", {})
     for name in groups:
         if _canonical(name) not in map(_canonical, known):
             raise ConfigError(f"[dependency-groups]: {unknown('dependency group', name, known)}")
     return nox.project.dependency_groups(dict(document), *groups) if groups else ()
+
+
+def read_document(root: Path) -> dict[str, Any]:
+    """Return the parsed pyproject.toml of a project, an empty one where there is none."""
+    file = root / "pyproject.toml"
+    return tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 def installable(root: Path, document: Mapping[str, Any]) -> bool:

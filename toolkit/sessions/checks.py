@@ -1,0 +1,87 @@
+"""Sessions beside the tests: lint, typecheck, audit, docs, build. Each runs all its tools, then judges.
+
+See :mod:`toolkit.sessions.tools` for where the tools come from.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import nox
+
+from toolkit.config import Config
+from toolkit.config.validation import unknown
+from toolkit.errors import UsageError
+from toolkit.sessions.audit import audit
+from toolkit.sessions.guarding import guarded
+from toolkit.sessions.requirements import read_document
+from toolkit.sessions.tools import install_tools, run_all
+
+Check = Callable[[nox.Session, Config], None]
+
+
+def lint(session: nox.Session, config: Config) -> None:
+    """Check style, format and layers: ruff, ruff format, import-linter."""
+    install_tools(session, config, "lint")
+    commands = [["ruff", "check", "."], ["ruff", "format", "--check", "."]]
+    if is_configured(config, "importlinter", ".importlinter"):
+        commands.append(["lint-imports"])
+    run_all(session, commands)
+
+
+def typecheck(session: nox.Session, config: Config) -> None:
+    """Check types: mypy, as the project configures it, else strict over its source."""
+    install_tools(session, config, "typecheck", project=True)
+    what = [] if is_configured(config, "mypy", "mypy.ini") else ["--strict", *config.source]
+    run_all(session, [["mypy", *what, *session.posargs]])
+
+
+def docs(session: nox.Session, config: Config) -> None:
+    """Build the documentation strictly: a broken link or a page outside the navigation fails."""
+    install_tools(session, config, "docs")
+    target = config.reports_dir / "docs"
+    run_all(session, [["mkdocs", "build", "--strict", "--site-dir", str(target)]])
+
+
+def build(session: nox.Session, config: Config) -> None:
+    """Build source archive and wheel, and check what is in them and what an index will show."""
+    install_tools(session, config, "build")
+    folder = Path(session.create_tmp()) / "dist"
+    for old in folder.glob("*") if folder.is_dir() else ():
+        old.unlink()
+    session.run("python", "-m", "build", "--outdir", str(folder), str(config.root))
+    built = sorted(map(str, folder.glob("*.*")))
+    wheels = [path for path in built if path.endswith(".whl")]
+    run_all(session, [["twine", "check", "--strict", *built], ["check-wheel-contents", *wheels]])
+
+
+CHECKS: Mapping[str, Check] = {
+    "lint": lint,
+    "typecheck": typecheck,
+    "audit": audit,
+    "docs": docs,
+    "build": build,
+}
+"""The sessions this module can declare."""
+
+
+def add_check_sessions(config: Config, names: Iterable[str] = tuple(CHECKS)) -> None:
+    """Declare sessions beside the tests; each works on the Python that runs Nox.
+
+    Args:
+        config: from :func:`toolkit.config.load_config`.
+        names: of :data:`CHECKS`; all unless named.
+
+    Raises:
+        UsageError: a name is not known.
+    """
+    for name in names:
+        if name not in CHECKS:
+            raise UsageError(unknown("check", name, CHECKS))
+        check = CHECKS[name]
+        body = guarded(check, config, name=name, description=check.__doc__ or "")
+        nox.session(name=name, tags=["checks"], default=False)(body)
+
+
+def is_configured(config: Config, table: str, file: str) -> bool:
+    """Tell whether the project configures a tool: by its table in pyproject.toml or by a file of its own."""
+    return table in read_document(config.root).get("tool", {}) or (config.root / file).is_file()

@@ -1,0 +1,34 @@
+"""What every session of the toolkit shares: it runs in the project, and errors end it with their message."""
+
+import contextlib
+from collections.abc import Callable
+
+import nox
+
+from toolkit.config import Config
+from toolkit.errors import ToolkitError
+
+
+def guarded(
+    body: Callable[[nox.Session, Config], None], config: Config, *, name: str, description: str
+) -> Callable[[nox.Session], None]:
+    """Make the function of a session.
+
+    Args:
+        body: runs with the project's root as working directory; a :class:`ToolkitError` ends the session
+            with its message instead of a traceback.
+        config: passed on to it.
+        name: of the session.
+        description: the first line is what ``nox --list`` shows.
+    """
+
+    def session_function(session: nox.Session) -> None:
+        try:
+            with contextlib.chdir(config.root):
+                body(session, config)
+        except ToolkitError as error:
+            session.error(str(error))
+
+    session_function.__name__ = name
+    session_function.__doc__ = description
+    return session_function
