@@ -12,7 +12,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -29,9 +29,13 @@ from toolkit.records import (
     RunStarted,
     TestBegun,
     TestsCollected,
+    WorkerFinished,
     WorkerLost,
     WorkerStarted,
 )
+
+MAIN = "main"
+"""The worker's name in a run without workers: the controller runs the tests."""
 
 CONTROLLER = "controller"
 """Name of the file, without suffix, written by the process that steers the run."""
@@ -69,7 +73,7 @@ class Journal:
         if self._descriptor is None:
             self.dropped += 1
             return
-        data = _ENCODER.encode(line) + b"\n"
+        data = _encode(line) + b"\n"
         if self._torn:  # a full disk cut the last line: begin on a fresh one
             data = b"\n" + data
         try:
@@ -88,19 +92,43 @@ class Journal:
             self._descriptor = None
 
 
+def _encode(line: Line) -> bytes:
+    try:
+        return _ENCODER.encode(line)
+    except UnicodeEncodeError:  # undecodable bytes of a file name or of captured output
+        return _ENCODER.encode(_printable(msgspec.to_builtins(line)))
+
+
+def _printable(value: object) -> object:
+    match value:
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode("utf-8")
+        case dict():
+            return {_printable(key): _printable(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_printable(item) for item in value]
+        case _:
+            return value
+
+
 def is_live(folder: Path) -> bool:
     """Tell whether any process of this run still has its journal open, on this machine."""
-    for path in folder.glob("*.jsonl"):
-        with contextlib.suppress(FileNotFoundError):
-            descriptor = os.open(path, os.O_RDWR)
-            try:
-                _lock(descriptor, shared=False)
-            except BlockingIOError:
-                return True
-            except OSError:  # a file system without locks
-                continue
-            finally:
-                os.close(descriptor)
+    return any(_is_open(path) for path in folder.glob("*.jsonl"))
+
+
+def _is_open(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:  # just removed, or on a read-only disk: nobody writes there
+        return False
+    try:
+        _lock(descriptor, shared=False)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return False
+    finally:
+        os.close(descriptor)
     return False
 
 
@@ -148,7 +176,7 @@ def read_lines(path: Path, problems: list[str]) -> Iterator[Line]:
 
 
 def read_run(folder: Path) -> RunRecord:
-    """Merge all journals of one run into one record, however the run ended.
+    """Merge all journals of one run into one record, however the run ended, or while it still goes on.
 
     Raises:
         JournalError: the folder holds no journal, or the controller's first line is missing.
@@ -156,70 +184,111 @@ def read_run(folder: Path) -> RunRecord:
     paths = sorted(folder.glob("*.jsonl"))
     if not paths:
         raise JournalError(f"{folder}: no journal (*.jsonl) in this folder", hint="pass the folder of a run")
+    alive = {MAIN if path.stem == CONTROLLER else path.stem for path in paths if _is_open(path)}
     problems: list[str] = []
     lines = [line for path in paths for line in read_lines(path, problems)]
-    return merge(lines, problems=problems, where=str(folder))
+    return merge(lines, problems=problems, where=str(folder), alive=alive)
 
 
-def merge(lines: Iterable[Line], *, problems: Iterable[str] = (), where: str = "journal") -> RunRecord:
+def merge(
+    lines: Iterable[Line],
+    *,
+    problems: Iterable[str] = (),
+    where: str = "journal",
+    alive: Container[str] = (),
+) -> RunRecord:
     """Build the run record out of lines in any order.
 
-    A test that begun without an attempt was running when its process died: it gets an attempt with the
-    outcome ``crashed``. A test that was collected and never begun is ``missing``.
+    A test that was begun without an attempt was running when its process died: it gets an attempt with the
+    outcome ``crashed``. If that process ended by itself (Ctrl-C, ``pytest.exit``) or still lives, the test
+    has no result; like a test that was collected and never begun it is ``missing``.
+
+    Args:
+        lines: of all journals of one run.
+        problems: what could not be read, for the record.
+        where: names the run in an error.
+        alive: workers whose processes still live.
+
+    Raises:
+        JournalError: the line that says which run this is is missing.
     """
-    header: RunStarted | None = None
-    end: RunFinished | None = None
-    collected: dict[NodeId, None] = {}
-    deselected = 0
-    attempts: list[Attempt] = []
-    begun: list[TestBegun] = []
-    lost: list[WorkerLost] = []
+    sorted_lines = _Lines()
     for line in lines:
-        match line:
-            case Attempt():
-                attempts.append(line)
-            case TestBegun():
-                begun.append(line)
-            case TestsCollected():
-                collected.update(dict.fromkeys(line.tests))
-                deselected = max(deselected, line.deselected)
-            case WorkerLost():
-                lost.append(line)
-            case RunStarted():
-                header = header or line
-            case RunFinished():
-                end = line
-            case WorkerStarted():
-                pass
+        sorted_lines.add(line)
+    header = sorted_lines.header
     if header is None:
         raise JournalError(f"{where}: the line that says which run this is (kind: run) is missing")
-    attempts.extend(_crashed(begun, attempts))
-    cases = _cases(attempts)
+    cases = _cases([*sorted_lines.attempts, *_crashed(sorted_lines, alive)])
     known = {case.test for case in cases}
+    end = sorted_lines.end
     return RunRecord(
         header=header,
         cases=cases,
         finished=None if end is None else end.finished,
         exit_code=None if end is None else end.exit_code,
-        deselected=deselected,
-        lost=tuple(lost),
-        missing=tuple(test for test in collected if test not in known),
-        problems=tuple(problems),
+        deselected=sorted_lines.deselected,
+        lost=tuple(sorted_lines.lost),
+        missing=tuple(test for test in sorted_lines.collected if test not in known),
+        problems=(*problems, *_dropped(sorted_lines)),
     )
 
 
-def _crashed(begun: list[TestBegun], attempts: list[Attempt]) -> Iterator[Attempt]:
-    done = {(attempt.test, attempt.worker, attempt.number) for attempt in attempts}
-    for line in begun:
-        if (line.test, line.worker, line.number) not in done:
+class _Lines:
+    """The lines of a run, by kind."""
+
+    def __init__(self) -> None:
+        self.header: RunStarted | None = None
+        self.end: RunFinished | None = None
+        self.collected: dict[NodeId, None] = {}
+        self.deselected = 0
+        self.attempts: list[Attempt] = []
+        self.begun: list[TestBegun] = []
+        self.lost: list[WorkerLost] = []
+        self.ended: list[WorkerFinished] = []
+
+    def add(self, line: Line) -> None:
+        match line:
+            case Attempt():
+                self.attempts.append(line)
+            case TestBegun():
+                self.begun.append(line)
+            case TestsCollected():
+                self.collected.update(dict.fromkeys(line.tests))
+                self.deselected = max(self.deselected, line.deselected)
+            case WorkerLost():
+                self.lost.append(line)
+            case WorkerFinished():
+                self.ended.append(line)
+            case RunStarted():
+                self.header = self.header or line
+            case RunFinished():
+                self.end = line
+            case WorkerStarted():
+                pass
+
+
+def _crashed(lines: _Lines, alive: Container[str]) -> Iterator[Attempt]:
+    done = {(attempt.test, attempt.worker, attempt.number) for attempt in lines.attempts}
+    ended = {line.worker for line in lines.ended}
+    reasons = {line.worker: line.reason for line in lines.lost}
+    for line in lines.begun:
+        gone = line.worker in reasons or (line.worker not in ended and line.worker not in alive)
+        if gone and (line.test, line.worker, line.number) not in done:
+            why = reasons.get(line.worker) or "it ended without a word"
             yield Attempt(
                 test=line.test,
                 number=line.number,
                 outcome=Outcome.CRASHED,
                 worker=line.worker,
                 started=line.started,
-                reason=f"the process of worker {line.worker} ended while it ran this test",
+                reason=f"the process of worker {line.worker} died while it ran this test: {why}",
             )
+
+
+def _dropped(lines: _Lines) -> Iterator[str]:
+    for line in lines.ended:
+        if line.dropped:
+            yield f"{line.worker}: {line.dropped} lines could not be written"
 
 
 def _cases(attempts: list[Attempt]) -> tuple[CaseResult, ...]:

@@ -85,9 +85,10 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     setup: float = 0.0
     call: float = 0.0
     teardown: float = 0.0
-    cpu: float | None = None  # user + system time of the process during the attempt
+    cpu: float | None = None  # user + system time of the process and of the children it waited for
     memory: int | None = None  # peak resident memory of the process during the attempt
     reason: str = ""  # of a skip or an expected failure
+    counted: tuple[Outcome, ...] = ()  # what pytest's own summary counts for it, when that is not `outcome`
     failures: tuple[Failure, ...] = ()
     file: str = ""  # relative to the project root
     line: int | None = None  # from 1
@@ -152,6 +153,16 @@ class WorkerStarted(
     host: str = ""
 
 
+class WorkerFinished(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="ended", tag_field="kind"
+):
+    """A process that ran tests ended by itself: a test that it had begun was given up, not killed."""
+
+    worker: str
+    at: float
+    dropped: int = 0  # lines that could not be written (a full disk)
+
+
 class WorkerLost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="lost", tag_field="kind"):
     """The controller saw a worker die."""
 
@@ -170,7 +181,16 @@ class RunFinished(
     exit_code: int
 
 
-Line = RunStarted | TestsCollected | TestBegun | Attempt | WorkerStarted | WorkerLost | RunFinished
+Line = (
+    RunStarted
+    | TestsCollected
+    | TestBegun
+    | Attempt
+    | WorkerStarted
+    | WorkerFinished
+    | WorkerLost
+    | RunFinished
+)
 
 
 class CaseResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -211,3 +231,32 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def complete(self) -> bool:
         """Whether the run ended by itself and every collected test has a result."""
         return self.finished is not None and not self.missing
+
+
+_IN_PYTEST = {
+    Outcome.PASSED: "passed",
+    Outcome.FAILED: "failed",
+    Outcome.ERROR: "errors",
+    Outcome.SKIPPED: "skipped",
+    Outcome.XFAILED: "xfailed",
+    Outcome.XPASSED: "xpassed",
+    Outcome.CRASHED: "failed",  # xdist reports the test of a dead worker as failed
+}
+
+
+def pytest_counts(run: RunRecord) -> dict[str, int]:
+    """Count a run the way pytest's last line does, to compare the two.
+
+    pytest counts reports, we count tests: a test that passed and whose tear-down failed is one test here
+    (``error``) and "1 passed, 1 error" there; failed subtests are counted there each.
+
+    Returns:
+        Counts of passed, failed, errors, skipped, xfailed, xpassed and deselected.
+    """
+    counts = dict.fromkeys((*_IN_PYTEST.values(), "deselected"), 0)
+    for case in run.cases:
+        last = case.attempts[-1]
+        for outcome in last.counted or (last.outcome,):
+            counts[_IN_PYTEST[outcome]] += 1
+    counts["deselected"] = run.deselected
+    return counts

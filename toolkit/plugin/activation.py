@@ -13,18 +13,23 @@ from toolkit.plugin import options
 if TYPE_CHECKING:
     from toolkit.config import Config
 
-RUN_DIR = "TOOLKIT_RUN_DIR"
-"""Names the folder of the journals of a run; set by whoever starts pytest on purpose to record it."""
-
 _CONFIG: pytest.StashKey["Config"] = pytest.StashKey()
 
 
 def asked(config: pytest.Config, environ: Mapping[str, str] | None = None) -> bool:
     """Tell whether an option, the environment or the project asks for the plugin. Reads one file at most."""
-    environ = os.environ if environ is None else environ
     return bool(
-        options.given(config) or environ.get(RUN_DIR) or has_table(config.rootpath / "pyproject.toml")
+        options.given(config)
+        or _run_dir_is_free(os.environ if environ is None else environ)
+        or (is_worker(config) and "toolkit_run_dir" in config.workerinput)  # type: ignore[attr-defined]
+        or has_table(config.rootpath / "pyproject.toml")
     )
+
+
+def _run_dir_is_free(environ: Mapping[str, str]) -> bool:
+    """Tell whether ``TOOLKIT_RUN_DIR`` means us, not the session whose test started this process."""
+    given = environ.get("TOOLKIT_RUN_DIR")
+    return bool(given) and not os.path.exists(f"{given}/controller.jsonl")  # noqa: PTH110 - no import
 
 
 def has_table(pyproject: Path) -> bool:

@@ -1,1 +1,287 @@
-"""recording (follows)."""
+"""Writes the journal: each process its own file, a line before and a line after every try of a test."""
+
+import os
+import platform
+import sys
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from toolkit.journal import MAIN, Journal
+from toolkit.plugin import activation, failures, outcomes
+from toolkit.plugin.usage import Meter
+from toolkit.records import (
+    Attempt,
+    Failure,
+    NodeId,
+    Outcome,
+    TestBegun,
+    TestsCollected,
+    WorkerFinished,
+    WorkerStarted,
+)
+
+RECORDER: pytest.StashKey["Recorder"] = pytest.StashKey()
+"""The recorder of a process that runs tests, in ``config.stash``."""
+
+COLLECTION = "collection"
+"""Journal of what was collected: written by the first worker that has collected, for all."""
+
+
+def wanted(config: pytest.Config) -> bool:
+    """Record unless told not to, and only sessions that run tests."""
+    options = config.known_args_namespace
+    if getattr(options, "toolkit_record", None) is False:
+        return False
+    idle = ("collectonly", "setuponly", "setupplan", "help", "version", "showfixtures", "markers")
+    return not any(getattr(options, name, False) for name in idle)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Open the journal of this process."""
+    if activation.is_worker(config):
+        given = config.workerinput.get("toolkit_run_dir")  # type: ignore[attr-defined]
+        if given:
+            start(config, Path(given), config.workerinput["workerid"])  # type: ignore[attr-defined]
+        return
+    from toolkit.plugin.controller import Controller
+
+    controller = Controller.begin(config)
+    if controller is not None:
+        config.pluginmanager.register(controller, "toolkit-controller")
+
+
+def start(config: pytest.Config, folder: Path, worker: str, journal: Journal | None = None) -> None:
+    """Begin to record the tests that this process runs."""
+    recorder = Recorder(config, folder, worker, journal or Journal(folder, worker))
+    config.stash[RECORDER] = recorder
+    config.pluginmanager.register(recorder, "toolkit-recorder")
+
+
+def identity(item: pytest.Item) -> NodeId:
+    """Return the one identity of a test: its node id without the group that xdist's loadgroup appends."""
+    name = item.nodeid
+    if item.parent is not None and "@" in name:
+        own = f"{item.parent.nodeid}::{item.name}"
+        if name.startswith(f"{own}@"):
+            name = own
+    return NodeId(name)
+
+
+class Recorder:
+    """Records what one process sees of its tests.
+
+    Begin and end of a test come from ``pytest_runtest_protocol``, its phases from the reports that every
+    plugin logs, exceptions from ``pytest_exception_interact``, which is only called when there is one: a test
+    that passes costs two lines and a few system calls.
+    """
+
+    def __init__(self, config: pytest.Config, folder: Path, worker: str, journal: Journal) -> None:
+        self.journal = journal
+        self.worker = worker
+        self.config = config
+        self._folder = folder
+        self._root = config.rootpath
+        self._meter = Meter()
+        self._markers: dict[Any, tuple[str, ...]] = {}
+        self._order = -1
+        self._item: pytest.Item | None = None
+        self._test = NodeId("")
+        self._number = 1
+        self._cpu = 0.0
+        self._reports: list[pytest.TestReport] = []
+        self._failures: dict[int, Failure] = {}
+        self._collected: list[Attempt] = []
+        self._deselected = 0
+
+    # ---------------------------------------------------------------- the life of the process
+
+    def pytest_sessionstart(self) -> None:
+        """Say who writes here."""
+        if self.worker != MAIN:
+            self.journal.write(
+                WorkerStarted(
+                    worker=self.worker,
+                    pid=os.getpid(),
+                    started=time.time(),
+                    python=platform.python_version(),
+                    host=platform.node(),
+                )
+            )
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_sessionfinish(self) -> Generator[None, None, None]:
+        """Say that the process ended by itself; the last tear-downs are over by then."""
+        save_coverage()
+        if activation.is_worker(self.config):
+            self.config.workeroutput["toolkit_dropped"] = self.journal.dropped  # type: ignore[attr-defined]
+        yield
+        self.journal.write(WorkerFinished(worker=self.worker, at=time.time(), dropped=self.journal.dropped))
+
+    def pytest_unconfigure(self) -> None:
+        """Close the files."""
+        self._meter.close()
+        self.journal.close()
+
+    # ---------------------------------------------------------------- collection
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        """Count what the selection left out."""
+        self._deselected += len(items)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Keep files that could not be collected or that skip themselves: pytest counts them."""
+        if report.outcome == "passed":
+            return
+        bad = outcomes.is_bad(report)
+        failure = self._failures.pop(id(report), None) or failures.from_report(report, self._root)
+        self._collected.append(
+            Attempt(
+                test=NodeId(report.nodeid),
+                outcome=Outcome.ERROR if bad else Outcome.SKIPPED,
+                worker=self.worker,
+                started=time.time(),
+                reason=outcomes.reason([report]),
+                failures=(failure,) if bad else (),
+                file=report.nodeid.partition("::")[0],
+            )
+        )
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Write down what this run means to execute: once, by whoever has collected first."""
+        if self.worker == MAIN:
+            self._write_collection(self.journal, session)
+            return
+        try:
+            (self._folder / f"{COLLECTION}.jsonl").touch(exist_ok=False)
+        except OSError:  # another worker was first, or the disk is full
+            return
+        journal = Journal(self._folder, COLLECTION)
+        self._write_collection(journal, session)
+        journal.close()
+
+    def _write_collection(self, journal: Journal, session: pytest.Session) -> None:
+        tests = tuple(map(identity, session.items))
+        journal.write(TestsCollected(tests=tests, deselected=self._deselected))
+        for attempt in self._collected:
+            journal.write(attempt)
+
+    # ---------------------------------------------------------------- tests
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Record everything that happens to one test. An interruption (Ctrl-C) leaves it without a result."""
+        self._item = item
+        self._order += 1
+        self._test = identity(item)
+        self._open(1)
+        try:
+            result = yield
+            if self._reports:
+                self.end_try()
+            return result
+        finally:
+            self._item = None
+            self._reports = []
+            self._failures.clear()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the report of a phase; one that pytest-rerunfailures repeats ends a try."""
+        self._reports.append(report)
+        if outcomes.is_rerun(report):
+            self.next_try()
+
+    def pytest_exception_interact(
+        self,
+        call: pytest.CallInfo[Any],
+        report: pytest.TestReport | pytest.CollectReport,
+    ) -> None:
+        """Describe an exception while it is at hand: the report has only its text."""
+        if call.excinfo is not None:
+            self._failures[id(report)] = failures.from_exception(call.excinfo.value, report, self._root)
+
+    def next_try(self) -> None:
+        """End this try of the test and begin another one."""
+        self.end_try()
+        self._open(self._number + 1)
+
+    def add_reports(self, reports: list[pytest.TestReport]) -> None:
+        """Take reports of a try that are not logged, because another try follows."""
+        self._reports.extend(reports)
+
+    def _open(self, number: int) -> None:
+        self._number = number
+        self.journal.write(TestBegun(test=self._test, worker=self.worker, number=number, started=time.time()))
+        self._cpu = self._meter.start()
+
+    def end_try(self) -> None:
+        """Write the attempt."""
+        cpu, memory = self._meter.read()
+        reports, self._reports = self._reports, []
+        outcome, counted = outcomes.verdict(reports)
+        durations = {"setup": 0.0, "call": 0.0, "teardown": 0.0}
+        for report in reports:
+            if report.when in durations and not outcomes.is_subtest(report):
+                durations[report.when] += report.duration
+        item = self._item
+        assert item is not None  # noqa: S101 - tries end inside the protocol of their test
+        path, line, _ = item.location
+        self.journal.write(
+            Attempt(
+                test=self._test,
+                number=self._number,
+                outcome=outcome,
+                worker=self.worker,
+                order=self._order,
+                started=reports[0].start,
+                duration=sum(durations.values()),
+                setup=durations["setup"],
+                call=durations["call"],
+                teardown=durations["teardown"],
+                cpu=cpu - self._cpu,
+                memory=memory,
+                reason=outcomes.reason(reports),
+                counted=counted,
+                failures=self._described(reports),
+                file=path.replace("\\", "/"),
+                line=None if line is None else line + 1,
+                markers=self._markers_of(item),
+            )
+        )
+
+    def _described(self, reports: list[pytest.TestReport]) -> tuple[Failure, ...]:
+        found, self._failures = self._failures, {}
+        return tuple(
+            found.get(id(report)) or failures.from_report(report, self._root)
+            for report in reports
+            if outcomes.is_bad(report)
+        )
+
+    def _markers_of(self, node: Any) -> tuple[str, ...]:
+        """Return the names of all markers of a node and of those above it; kept for all but the tests."""
+        above = node.parent
+        if above is None:
+            inherited: tuple[str, ...] = ()
+        elif above in self._markers:
+            inherited = self._markers[above]
+        else:
+            inherited = self._markers[above] = self._markers_of(above)
+        if not node.own_markers:
+            return inherited
+        return tuple(sorted({*inherited, *(mark.name for mark in node.own_markers)}))
+
+
+def save_coverage() -> None:
+    """Write what coverage has measured so far: a worker that is terminated later does not lose it.
+
+    pytest-cov looks after its own measurement.
+    """
+    coverage = sys.modules.get("coverage")
+    if coverage is None or "pytest_cov.plugin" in sys.modules:
+        return
+    current = coverage.Coverage.current()
+    if current is not None:
+        current.save()

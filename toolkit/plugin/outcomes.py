@@ -1,0 +1,63 @@
+"""From the reports of one try of a test to its outcome."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from toolkit.records import Outcome
+
+_CALL = {"passed": Outcome.PASSED, "failed": Outcome.FAILED, "skipped": Outcome.SKIPPED}
+_AROUND = {"failed": Outcome.ERROR, "skipped": Outcome.SKIPPED}
+
+
+def is_bad(report: pytest.TestReport | pytest.CollectReport) -> bool:
+    """Tell whether a report is of a failure; pytest-rerunfailures calls those that it repeats "rerun"."""
+    return report.outcome not in {"passed", "skipped"}
+
+
+def is_rerun(report: pytest.TestReport) -> bool:
+    """Tell whether pytest-rerunfailures ends a try with this report and begins another."""
+    return str(report.outcome) == "rerun"
+
+
+def is_subtest(report: pytest.TestReport) -> bool:
+    """Tell whether a report is of a part of a test (pytest's own subtests and pytest-subtests)."""
+    return hasattr(report, "context")
+
+
+def counted(report: pytest.TestReport) -> Outcome | None:
+    """Return as what pytest's summary counts a report, or None when it does not count it."""
+    outcome = "failed" if is_bad(report) else report.outcome
+    if hasattr(report, "wasxfail") and outcome != "failed":
+        return Outcome.XFAILED if outcome == "skipped" else Outcome.XPASSED
+    if report.when in {"setup", "teardown"}:
+        return _AROUND.get(outcome)
+    return _CALL[outcome]
+
+
+def verdict(reports: Sequence[pytest.TestReport]) -> tuple[Outcome, tuple[Outcome, ...]]:
+    """Return the outcome of one try, and all that pytest counts for it where that differs.
+
+    A failure counts most, then an error, then what came first. So a test of which a subtest failed has failed,
+    also where pytest calls the whole of it passed (``unittest.TestCase.subTest``).
+    """
+    found: list[Outcome] = []
+    for report in reports:
+        outcome = counted(report)
+        if outcome is not None and (outcome is Outcome.FAILED or not is_subtest(report)):
+            found.append(outcome)
+    if not found:
+        return Outcome.PASSED, ()
+    worst = next((bad for bad in (Outcome.FAILED, Outcome.ERROR) if bad in found), found[0])
+    return worst, () if found == [worst] else tuple(found)
+
+
+def reason(reports: Sequence[pytest.TestReport | pytest.CollectReport]) -> str:
+    """Return why a test was skipped or expected to fail, or nothing."""
+    for report in reports:
+        expected = getattr(report, "wasxfail", None)
+        if expected is not None:
+            return str(expected).removeprefix("reason: ")
+        if report.outcome == "skipped" and isinstance(report.longrepr, tuple):
+            return str(report.longrepr[2]).removeprefix("Skipped: ")
+    return ""
