@@ -38,8 +38,8 @@ def counted(report: pytest.TestReport) -> Outcome | None:
 def verdict(reports: Sequence[pytest.TestReport]) -> tuple[Outcome, tuple[Outcome, ...]]:
     """Return the outcome of one try, and all that pytest counts for it where that differs.
 
-    A failure counts most, then an error, then what came first. So a test of which a subtest failed has failed,
-    also where pytest calls the whole of it passed (``unittest.TestCase.subTest``).
+    A failure counts most, then an error, then what came first. So a test of which a subtest failed has
+    failed, also where pytest calls the whole of it passed (``unittest.TestCase.subTest``).
     """
     found: list[Outcome] = []
     for report in reports:
