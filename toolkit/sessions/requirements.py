@@ -47,10 +47,11 @@ def install_arguments(
         benchmarks: whether pytest-benchmark is needed.
 
     Raises:
-        ConfigError: a named dependency group does not exist.
+        ConfigError: a named dependency group or extra does not exist.
         EnvironmentFailed: the running toolkit cannot be installed again, see :mod:`toolkit.sessions.origin`.
     """
     extras, groups, files = _wanted(config, profile, document)
+    _check_extras(document, extras)
     own = _canonical(config.project) == DISTRIBUTION  # the toolkit tests itself
     arguments = _project_arguments(config, document, [*extras, *(TOOLKIT_EXTRAS if own else ())])
     arguments += group_requirements(document, groups)
@@ -75,6 +76,16 @@ def group_requirements(document: Mapping[str, Any], groups: Sequence[str]) -> tu
         if _canonical(name) not in map(_canonical, known):
             raise ConfigError(f"[dependency-groups]: {unknown('dependency group', name, known)}")
     return nox.project.dependency_groups(dict(document), *groups) if groups else ()
+
+
+def _check_extras(document: Mapping[str, Any], extras: Sequence[str]) -> None:
+    project = document.get("project", {})
+    if "name" not in project or "optional-dependencies" in project.get("dynamic", ()):
+        return  # only the build knows
+    known = project.get("optional-dependencies", {})
+    for name in extras:
+        if _canonical(name) not in map(_canonical, known):
+            raise ConfigError(f"[project.optional-dependencies]: {unknown('extra', name, known)}")
 
 
 def read_document(root: Path) -> dict[str, Any]:
