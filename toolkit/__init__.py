@@ -8,7 +8,9 @@ The map. Each folder serves one of the four words; a module imports only from li
     sessions | tasks | plugin            the doors: nox, invoke, pytest (nobody imports them)
     reports                              what people and CI read: JUnit XML, JSON, Markdown, HTML, terminal
     impact | scheduling | analysis       decisions: values in, values out, no I/O
+    services                             where real servers run: containers, local processes, elsewhere by URL
     history                              what happened before: SQLite or PostgreSQL
+    leases                               who owns what was created, and is the owner alive
     config                               [tool.toolkit] as frozen types
     junit | journal                      JUnit XML of every runner; the files a run writes, line by line
     records                              the vocabulary

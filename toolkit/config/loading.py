@@ -10,8 +10,9 @@ from typing import Any, get_args
 import msgspec
 
 from toolkit.config.profiles import BUILT_IN
+from toolkit.config.services import BUILT_IN_ENVIRONMENTS, BUILT_IN_SERVICES, service_mistakes
 from toolkit.config.settings import FOUND_FIELDS, Config, EnvironmentName
-from toolkit.config.validation import convert, unknown
+from toolkit.config.validation import convert, raise_mistakes, unknown
 from toolkit.errors import ConfigError
 
 SUPPORTED_PYTHONS = ("3.11", "3.12", "3.13", "3.14")
@@ -90,9 +91,13 @@ def parse_config(document: Mapping[str, Any], *, root: Path, environ: Mapping[st
     environment = detect_environment(environ)
     table = _with_overlay(dict(table), environment, where)
     table["profiles"] = _with_built_ins(table.get("profiles", {}))
+    table["services"] = _with_built_ins(table.get("services", {}), BUILT_IN_SERVICES)
+    table["environments"] = _with_built_ins(table.get("environments", {}), BUILT_IN_ENVIRONMENTS)
     if environ.get("TOOLKIT_HISTORY_URL"):
         table["history"] = environ["TOOLKIT_HISTORY_URL"]
     config = convert(table, Config, path=TABLE, where=where, forbidden=FOUND_FIELDS)
+    wanted = {name: profile.services for name, profile in config.profiles.items()}
+    raise_mistakes(service_mistakes(config.services, config.environments, wanted), where)
     project = document.get("project", {})
     return msgspec.structs.replace(
         config,
@@ -157,8 +162,8 @@ def _with_overlay(table: dict[str, Any], environment: str, where: str) -> dict[s
     return merge_tables(table, overlays.get(environment, {}))
 
 
-def _with_built_ins(profiles: Any) -> Any:
-    return merge_tables(BUILT_IN, profiles) if isinstance(profiles, Mapping) else profiles
+def _with_built_ins(rows: Any, built_in: Mapping[str, Any] = BUILT_IN) -> Any:
+    return merge_tables(built_in, rows) if isinstance(rows, Mapping) else rows
 
 
 def merge_tables(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

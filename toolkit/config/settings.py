@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from toolkit.config.profiles import Percent, Profile
+from toolkit.config.services import Service, ServiceSet
 
 Version = Annotated[str, msgspec.Meta(pattern=r"^(?:\d+\.\d+t?|pypy\d*\.?\d+)$")]
 EnvironmentName = Literal["local", "ci", "staging"]
@@ -61,6 +62,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A PostgreSQL URL or the path of an SQLite file; empty: ``<state>/history.sqlite``."""
     thresholds: Thresholds = Thresholds()
     install: Install = Install()
+    services: Mapping[str, Service] = {}
+    """Real servers by name; the built-in ones are always there."""
+    environments: Mapping[str, ServiceSet] = {}
+    """Named sets of services."""
 
     @property
     def reports_dir(self) -> Path:

@@ -33,11 +33,16 @@ def convert(table: object, kind: type[S], *, path: str, where: str, forbidden: I
     """
     mistakes: list[str] = []
     value = _convert(table, kind, path, frozenset(forbidden), mistakes)
+    raise_mistakes(mistakes, where)
+    return typing.cast(S, value)
+
+
+def raise_mistakes(mistakes: list[str], where: str) -> None:
+    """Raise one ConfigError that names all mistakes, if there are any."""
     if mistakes:
         lines = "\n".join(f"  - {mistake}" for mistake in mistakes)
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         raise ConfigError(f"{where}: {count} in the configuration\n{lines}")
-    return typing.cast(S, value)
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:

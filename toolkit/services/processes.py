@@ -1,0 +1,179 @@
+"""Server processes that leave a trace before they run, and that are stopped only with proof.
+
+A server is started behind a gate: a shell that waits for one line and then becomes the server. Its process id
+is written into the lease before the gate opens; if we die before, the shell reads end-of-file and exits. So
+there is no moment in which a server runs and nobody knows.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from toolkit.errors import RuntimeUnavailable
+from toolkit.leases.owners import process_start, this_machine
+from toolkit.leases.store import Lease, LeaseStore
+
+MARK = "TOOLKIT_LEASE"
+"""Environment variable that each server and its children carry: the id of the lease."""
+
+GATE = 'read -r go || exit 0; exec "$@" </dev/null'
+
+_children: dict[int, subprocess.Popen[bytes]] = {}
+"""Servers that this process started: somebody must collect their exit status."""
+
+
+def start(
+    store: LeaseStore,
+    lease: Lease,
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    log: Path,
+    user: int | None = None,
+    group: int | None = None,
+) -> Lease:
+    """Start a server in a session of its own and write its process id into its lease.
+
+    Args:
+        store: where the lease is.
+        lease: of kind "process", written beforehand.
+        command: program and arguments; no secrets, others can read them.
+        env: the whole environment of the server.
+        cwd: its working directory.
+        log: file for its output, appended.
+        user: numeric id to run as; None: as we are.
+        group: numeric group to run as.
+
+    Raises:
+        RuntimeUnavailable: the program cannot be started.
+    """
+    gated = list(command) if sys.platform == "win32" else ["/bin/sh", "-c", GATE, "sh", *command]
+    identity: dict[str, object] = {} if user is None else {"user": user, "group": group, "extra_groups": []}
+    with log.open("ab") as output:
+        try:
+            child = subprocess.Popen(
+                gated,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**env, MARK: lease.id},
+                cwd=cwd,
+                start_new_session=True,
+                **identity,  # type: ignore[call-overload]  # three options that go together
+            )
+        except OSError as error:
+            message = f"{command[0]} cannot be started: {error.strerror or error}"
+            raise RuntimeUnavailable(message) from error
+    _children[child.pid] = child
+    lease = store.update(lease, pid=str(child.pid), started=process_start(child.pid) or "")
+    with contextlib.suppress(OSError), child.stdin:  # it may have died: the probe will tell
+        child.stdin.write(b"go\n")
+    return lease
+
+
+def has_ended(lease: Lease) -> str | None:
+    """Say how the process of a lease ended; None: it runs."""
+    pid = int(lease.what.get("pid", "0"))
+    child = _children.get(pid)
+    code = None if child is None else child.poll()
+    if code is not None:
+        return f"the server ended with {_exit(code)}"
+    return None if runs(lease) else "the server is gone"
+
+
+def _exit(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    with contextlib.suppress(ValueError):
+        return signal.Signals(-code).name
+    return f"signal {-code}"
+
+
+def runs(lease: Lease) -> bool:
+    """Tell whether the process of a lease runs: same machine, same id, same start time."""
+    pid = lease.what.get("pid", "")
+    if not pid or lease.owner.machine.boot != this_machine().boot:
+        return False
+    started = process_start(int(pid))
+    return started is not None and started == lease.what.get("started")
+
+
+def stop(lease: Lease, *, patience: float = 5.0) -> None:
+    """Stop the server of a lease and every process that carries its mark. Nothing else is touched.
+
+    First the signal that the lease names (default SIGTERM), after ``patience`` seconds SIGKILL.
+
+    Raises:
+        OSError: it may not be stopped by us.
+    """
+    wanted = getattr(signal, lease.what.get("signal", "SIGTERM"), signal.SIGTERM)
+    pid = int(lease.what.get("pid", "0"))
+    if runs(lease):
+        _signal_group(pid, wanted)
+        if not _gone_within(lease, patience):
+            _signal_group(pid, signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
+            _gone_within(lease, patience)
+    for left in marked(lease.id):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(left, signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
+    _collect(pid)
+
+
+def _signal_group(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        if sys.platform == "win32":
+            os.kill(pid, number)
+        else:
+            os.killpg(pid, number)
+
+
+def _gone_within(lease: Lease, patience: float) -> bool:
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        _collect(int(lease.what["pid"]))
+        if not runs(lease):
+            return True
+        time.sleep(0.005)
+    return False
+
+
+def _collect(pid: int) -> None:
+    child = _children.get(pid)
+    if child is not None and child.poll() is not None:
+        del _children[pid]
+
+
+def marked(lease_id: str) -> Iterator[int]:
+    """Yield the processes whose environment carries the mark of a lease (Linux; elsewhere none)."""
+    needle = f"{MARK}={lease_id}".encode()
+    for folder in Path("/proc").glob("[0-9]*") if sys.platform == "linux" else ():
+        try:
+            if needle in (folder / "environ").read_bytes().split(b"\0"):
+                yield int(folder.name)
+        except OSError:  # gone, or another user's: then it is not ours
+            continue
+
+
+def let_go() -> None:
+    """Forget the servers that this process started: they outlive it on purpose."""
+    while _children:
+        child = _children.popitem()[1]
+        if child.poll() is None:
+            child.returncode = 0  # else the interpreter warns about a child that still runs
+
+
+def tail(log: Path, lines: int = 15) -> str:
+    """Return the last lines of a log, indented; empty when there are none."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - 16_384))
+            text = stream.read().decode(errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(f"    {line}" for line in text.splitlines()[-lines:])

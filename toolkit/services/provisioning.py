@@ -1,0 +1,241 @@
+"""Environments come up and go down here: choose runtimes, start in order, release in reverse.
+
+Whatever ends ``up`` half-way, an error or Ctrl-C, releases what was created; ``kill -9`` leaves leases that
+the next sweep releases.
+"""
+
+import contextlib
+import hashlib
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from toolkit.config.services import RuntimeName, ServiceSet
+from toolkit.config.settings import Config
+from toolkit.errors import EnvironmentFailed
+from toolkit.leases.owners import Owner
+from toolkit.leases.store import Lease, LeaseStore, open_leases
+from toolkit.leases.sweeping import Release, Sweep, release
+from toolkit.leases.sweeping import sweep as sweep_leases
+from toolkit.services import environment as records
+from toolkit.services import processes
+from toolkit.services.detection import Choice, Engine, choose
+from toolkit.services.embedded import Embedded
+from toolkit.services.environment import Endpoint, Environment, UsedRuntime
+from toolkit.services.external import External
+from toolkit.services.folders import remove_folder
+from toolkit.services.probes import probe_of
+from toolkit.services.registry import find_set, stages, wanted_services
+from toolkit.services.runtime import Order, Runtime, Say, Wanted
+from toolkit.services.waiting import NotYet
+
+RUNTIMES: dict[UsedRuntime, Callable[[], Runtime]] = {"external": External, "embedded": Embedded}
+
+
+def quiet(_line: str) -> None:
+    """Say nothing."""
+
+
+def releases(store: LeaseStore) -> dict[str, Release]:
+    """Return how to remove each kind of thing that services create."""
+    return {
+        "process": processes.stop,
+        "folder": remove_folder,
+        "environment": lambda lease: records.forget(store, lease.what["environment"]),
+    }
+
+
+@contextlib.contextmanager
+def running(
+    config: Config,
+    names: Sequence[str] = (),
+    *,
+    runtime: RuntimeName = "auto",
+    reuse: bool = False,
+    run: str = "",
+    environ: Mapping[str, str] | None = None,
+    say: Say = quiet,
+    store: LeaseStore | None = None,
+) -> Iterator[Environment]:
+    """Provide services while a block runs; they die with the block, or with this process.
+
+    Args:
+        config: the project's configuration.
+        names: services or environments; empty: the default environment.
+        runtime: "auto" chooses for each service.
+        reuse: use a kept environment of the same making if there is one, and leave it up.
+        run: id of the run, written into the leases.
+        environ: environment variables; None: the process's own.
+        say: takes lines of progress.
+        store: the lease files; None: the user's.
+
+    Raises:
+        UsageError: an unknown name.
+        EnvironmentFailed: something did not come up; what did was taken down again.
+    """
+    environ = dict(os.environ) if environ is None else environ
+    with contextlib.ExitStack() as stack:
+        leases = store or stack.enter_context(open_leases(environ))
+        kept = find_kept(leases, config, names, runtime) if reuse else None
+        if kept is not None:
+            say(f"{kept.name}: using the one that is kept ({kept.id})")
+            yield kept
+            return
+        owner = leases.owner("process", run=run)
+        environment = up(config, names, owner=owner, store=leases, runtime=runtime, environ=environ, say=say)
+        try:
+            yield environment
+        finally:
+            down(leases, environment.id)
+
+
+def up(
+    config: Config,
+    names: Sequence[str] = (),
+    *,
+    owner: Owner,
+    store: LeaseStore,
+    runtime: RuntimeName = "auto",
+    environ: Mapping[str, str] | None = None,
+    say: Say = quiet,
+) -> Environment:
+    """Bring services up, owned by ``owner``; see :func:`running` for the arguments and errors.
+
+    What dead owners left is swept first.
+    """
+    environ = dict(os.environ) if environ is None else environ
+    name, chosen = find_set(config, names)
+    sweep(store)
+    environment = Environment(
+        id=secrets.token_hex(6),
+        name=name,
+        project=str(config.root),
+        made=time.time(),
+        fingerprint=fingerprint(config, names, runtime),
+    )
+    what = {"environment": environment.id}
+    store.intend(owner, "environment", name, what=what, project=str(config.root))
+    order = Order(
+        id=environment.id,
+        name=name,
+        project=config.root,
+        state=config.state_dir,
+        store=store,
+        owner=owner,
+        environ=environ,
+        say=say,
+        cancelled=threading.Event(),
+    )
+    try:
+        records.save(store, environment)
+        endpoints = _start_all(order, wanted_services(config, chosen), _asked(runtime, chosen))
+        environment = msgspec.structs.replace(environment, endpoints=endpoints, complete=True)
+        records.save(store, environment)
+    except BaseException as error:
+        say(f"{name}: taking down what came up")
+        down(store, order.id)
+        if isinstance(error, OSError):
+            raise EnvironmentFailed(f"{name}: {error}") from error
+        raise
+    return environment
+
+
+def _asked(runtime: RuntimeName, chosen: ServiceSet) -> RuntimeName:
+    return chosen.runtime if runtime == "auto" else runtime
+
+
+def _start_all(order: Order, wanted: Sequence[Wanted], asked: RuntimeName) -> tuple[Endpoint, ...]:
+    engine = _asked_once()
+    choices = [choose(each, asked, order.environ, engine) for each in wanted]
+    for each, choice in zip(wanted, choices, strict=True):
+        order.say(f"{each.name}: {choice.runtime} ({choice.why})")
+    chosen = {(each.name, each.instance): choice for each, choice in zip(wanted, choices, strict=True)}
+    endpoints: list[Endpoint] = []
+    for group in stages(wanted):
+        urls = {endpoint.variable: endpoint.url for endpoint in endpoints}
+        for runtime, members in _by_runtime(group, chosen):
+            endpoints.extend(RUNTIMES[runtime]().start(order, tuple(members), urls))
+    return tuple(endpoints)
+
+
+def _asked_once() -> Callable[[], Engine]:
+    return lambda: Engine(False, "no container engine")
+
+
+def _by_runtime(
+    group: Sequence[Wanted], chosen: Mapping[tuple[str, int], Choice]
+) -> Iterator[tuple[UsedRuntime, list[Wanted]]]:
+    for runtime in RUNTIMES:
+        members = [
+            msgspec.structs.replace(each, why=chosen[each.name, each.instance].why)
+            for each in group
+            if chosen[each.name, each.instance].runtime == runtime
+        ]
+        if members:
+            yield runtime, members
+
+
+def fingerprint(config: Config, names: Sequence[str], runtime: RuntimeName) -> str:
+    """Return a hash of all that decides what an environment is made of."""
+    _, chosen = find_set(config, names)
+    wanted = wanted_services(config, chosen)
+    text = msgspec.json.encode([runtime, chosen, wanted])
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def leases_of(store: LeaseStore, environment_id: str) -> list[Lease]:
+    """Return the leases of an environment, newest first."""
+    return [lease for lease in store.leases() if lease.what.get("environment") == environment_id]
+
+
+def down(store: LeaseStore, environment_id: str) -> None:
+    """Take an environment down: everything that has its leases, newest first, to the end.
+
+    Raises:
+        EnvironmentFailed: something could not be removed; its lease stays, so that a sweep can try again.
+    """
+    ways = releases(store)
+    problems = []
+    for lease in leases_of(store, environment_id):
+        problem = release(store, lease, ways[lease.kind]) if lease.kind in ways else ""
+        if problem:
+            problems.append(f"{lease.kind} {lease.name}: {problem}")
+    if problems:
+        raise EnvironmentFailed(
+            "could not be taken down:\n" + "\n".join(f"  - {problem}" for problem in problems),
+            hint="mend the cause, then: invoke services.sweep",
+        )
+
+
+def sweep(store: LeaseStore, *, dry_run: bool = False) -> Sweep:
+    """Release what dead owners left on this machine."""
+    return sweep_leases(store, releases(store), dry_run=dry_run)
+
+
+def find_kept(
+    store: LeaseStore, config: Config, names: Sequence[str], runtime: RuntimeName
+) -> Environment | None:
+    """Return a complete environment of this project, made from the same request, that still answers."""
+    wanted = fingerprint(config, names, runtime)
+    for environment in records.environments(store, project=str(config.root)):
+        if environment.complete and environment.fingerprint == wanted and answers(environment):
+            return environment
+    return None
+
+
+def answers(environment: Environment) -> bool:
+    """Tell whether every service of an environment answers a real query now."""
+    return all(state_of(endpoint) == "ready" for endpoint in environment.endpoints)
+
+
+def state_of(endpoint: Endpoint) -> str:
+    """Return "ready", or why the service does not answer."""
+    try:
+        probe_of(endpoint.kind, endpoint.url)()
+    except (NotYet, OSError) as error:
+        return str(error) or type(error).__name__
+    return "ready"
