@@ -1,5 +1,6 @@
 """Leases: written before the thing, readable after any crash, released only when the owner is proven dead."""
 
+import getpass
 import os
 import signal
 import subprocess
@@ -13,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from toolkit.errors import EnvironmentFailed
-from toolkit.leases import owners as owners_module
 from toolkit.leases.locks import is_locked
 from toolkit.leases.owners import (
     Machine,
@@ -251,7 +251,7 @@ def test_a_user_without_a_name_has_a_number(monkeypatch: pytest.MonkeyPatch) -> 
     def nameless() -> str:
         raise KeyError("uid")
 
-    monkeypatch.setattr(owners_module.getpass, "getuser", nameless)
+    monkeypatch.setattr(getpass, "getuser", nameless)
     assert new_owner("user").user == str(os.getuid())
 
 
