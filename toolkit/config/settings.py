@@ -55,6 +55,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     profiles: Mapping[str, Profile] = {}
     markers: Mapping[str, str] = {}
     """The project's own markers: name → description."""
+    strict: bool = True
+    """Whether pytest refuses markers and configuration keys that nobody registered."""
     reports: str = "reports"
     state: str = ".toolkit"
     """Folder of journals, history and caches; not for version control."""

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import msgspec
 import pytest
 
-MAIN = "main"
-"""Identity of the process that runs the tests when there are no workers."""
+from toolkit.journal import MAIN
+from toolkit.plugin.activation import is_worker
 
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +39,6 @@ def this_worker(environ: Mapping[str, str]) -> Worker:
 
 
 @pytest.fixture(scope="session")
-def worker() -> Worker:
+def worker(pytestconfig: pytest.Config) -> Worker:
     """The worker that runs this test: ``worker.id``, ``worker.index``, ``worker.count``."""
-    return this_worker(os.environ)
+    return this_worker(os.environ) if is_worker(pytestconfig) else Worker()

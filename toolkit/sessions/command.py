@@ -69,7 +69,7 @@ def _slowest(profile: Profile) -> list[str]:
 
 
 def _benchmarks(profile: Profile) -> list[str]:
-    return ["--benchmark-only"] if profile.benchmarks == "only" else []
+    return {"off": [], "on": ["--benchmark-enable"], "only": ["--benchmark-only"]}[profile.benchmarks]
 
 
 _PARTS: tuple[Callable[[Profile], list[str]], ...] = (
