@@ -128,7 +128,7 @@ def _bind(port: int) -> socket.socket | None:
 def namespace(worker: str, *origin: object) -> str:
     """Name what this worker keeps on shared services: ``t_<10 hexadecimal digits>_<worker>``.
 
-    Of ``[a-z0-9_]`` only and at most 37 characters: fits a key prefix, a queue name and an unquoted identifier
+    Of ``[a-z0-9_]`` only, at most 37 characters: fits a key prefix, a queue name and an unquoted identifier
     of PostgreSQL, with 26 characters left for what the user adds.
 
     Args:
