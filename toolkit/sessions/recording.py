@@ -138,9 +138,7 @@ def _wait_until_quiet(folder: Path, patience: float) -> bool:
 def _import(config: Config, record: RunRecord) -> str:
     """Import one record; returns why it could not be done, nothing when it was."""
     try:
-        from toolkit.history.store import (  # type: ignore[import-not-found,unused-ignore]
-            open_history,
-        )
+        from toolkit.history.store import open_history
 
         with open_history(config.history_url) as history:
             history.import_run(record)

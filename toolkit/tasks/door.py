@@ -9,6 +9,7 @@ import msgspec
 from invoke.exceptions import Exit
 
 from toolkit.errors import ToolkitError
+from toolkit.tasks.words import accept_words
 
 Body = Callable[..., None]
 
@@ -17,8 +18,10 @@ def task(**options: Any) -> Callable[[Body], "invoke.tasks.Task[Body]"]:
     """Make an invoke task of a function; a :class:`ToolkitError` ends it with its message and exit code.
 
     Args:
-        options: those of ``invoke.task``. ``help`` must describe every option of the function.
+        options: those of ``invoke.task``. ``help`` must describe every option of the function. An option
+            that is both ``positional`` and ``iterable`` takes any number of words.
     """
+    accept_words()
 
     def decorate(body: Body) -> "invoke.tasks.Task[Body]":
         @functools.wraps(body)

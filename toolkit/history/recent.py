@@ -1,0 +1,131 @@
+"""The newest results of every test, kept packed, so that no question about them scans the history.
+
+Rewriting one row per test with every run would make an import dearer the longer the history is. So a run is
+only appended, and when enough results have gathered they are *folded* into the kept rows together; a
+question adds the few results that are not folded yet. Whatever the order of the imports, the kept rows hold
+the newest results by the time of the run.
+
+Two facts steer it: ``folded``, the newest run number that the kept rows contain, and ``unfolded``, how many
+results came after it.
+"""
+
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+
+from toolkit.history.database import Database, Row, chunks, fact, set_fact
+
+KEPT = 50
+"""Results kept per test."""
+
+FOLD_AFTER = 4
+"""Fold when there are this many unfolded results per known test: each fold rewrites one row per test."""
+
+FOLD_AT_LEAST = 1000
+
+_COLUMNS = ("test", "numbers", "verdicts", "durations")
+_NUMBER = struct.Struct("<q").pack
+_DURATION = struct.Struct("<f").pack
+_LARGEST = 3.0e38  # what a 4-byte float can hold
+
+Packed = tuple[bytes, str, bytes]
+"""Run numbers, verdict letters, durations; oldest first."""
+
+Entry = tuple[int, str, float]
+"""Run number, verdict letter, duration of one result."""
+
+_NOTHING: Packed = (b"", "", b"")
+
+
+def note_run(database: Database, number: int, results: Mapping[int, tuple[str, float]]) -> None:
+    """Take the results of a new run into account: test → verdict and duration. Call in a transaction."""
+    if number <= int(fact(database, "folded", "-1")):
+        merge(database, {test: [(number, *result)] for test, result in results.items()})
+        return
+    unfolded = int(fact(database, "unfolded", "0")) + len(results)
+    set_fact(database, "unfolded", unfolded)
+    known = int(database.rows("SELECT coalesce(max(test), 0) FROM tests")[0][0])
+    if unfolded >= max(FOLD_AFTER * known, FOLD_AT_LEAST):
+        fold(database)
+
+
+def fold(database: Database) -> None:
+    """Bring the kept rows up to date with all runs."""
+    merge(database, _unfolded(database))
+    set_fact(database, "folded", database.rows("SELECT coalesce(max(number), -1) FROM runs")[0][0])
+    set_fact(database, "unfolded", 0)
+
+
+def rebuild(database: Database) -> None:
+    """Make all kept rows again from the attempts: after runs were removed."""
+    database.rows("DELETE FROM recent")
+    set_fact(database, "folded", -1)
+    fold(database)
+
+
+def merge(database: Database, found: Mapping[int, list[Entry]]) -> None:
+    """Add results to the kept rows of their tests."""
+    kept: dict[int, Packed] = {}
+    for places, tests in chunks(sorted(found)):
+        for row in database.rows(f"SELECT {', '.join(_COLUMNS)} FROM recent WHERE test IN ({places})", tests):
+            kept[row[0]] = row[1:]
+    rows = ((test, *joined(kept.get(test, _NOTHING), entries)) for test, entries in found.items())
+    database.replace("recent", _COLUMNS, rows)
+
+
+def joined(packed: Packed, entries: list[Entry]) -> Packed:
+    """Put further results among packed ones and keep the newest; what is there already is kept once."""
+    numbers, verdicts, durations = packed
+    entries = sorted(entries)[-KEPT:]
+    if numbers and entries and entries[0][0] <= struct.unpack_from("<q", numbers, len(numbers) - 8)[0]:
+        entries = sorted({entry[0]: entry for entry in (*unpacked(packed), *entries)}.values())[-KEPT:]
+        numbers, verdicts, durations = _NOTHING
+    return (
+        (numbers + b"".join(_NUMBER(number) for number, _, _ in entries))[-8 * KEPT :],
+        (verdicts + "".join(letter for _, letter, _ in entries))[-KEPT:],
+        (durations + b"".join(_DURATION(min(seconds, _LARGEST)) for _, _, seconds in entries))[-4 * KEPT :],
+    )
+
+
+def unpacked(packed: Packed) -> Iterator[Entry]:
+    """Yield packed results, oldest first."""
+    numbers, verdicts, durations = packed
+    size = len(verdicts)
+    return zip(
+        struct.unpack(f"<{size}q", numbers), verdicts, struct.unpack(f"<{size}f", durations), strict=True
+    )
+
+
+def newest(database: Database) -> Iterator[tuple[int, Packed]]:
+    """Yield every test with its newest results, folded or not."""
+    later = _unfolded(database)
+    for test, *packed in database.stream(f"SELECT {', '.join(_COLUMNS)} FROM recent"):
+        entries = later.pop(test, None)
+        kept: Packed = tuple(packed)
+        yield test, joined(kept, entries) if entries else kept
+    for test, entries in later.items():
+        yield test, joined(_NOTHING, entries)
+
+
+def expected(database: Database) -> Mapping[int, Packed]:
+    """Work out from the attempts alone what :func:`newest` must say."""
+    return {
+        test: joined(_NOTHING, entries)
+        for test, entries in _by_test(database.stream(_RESULTS_AFTER, (-1,))).items()
+    }
+
+
+_RESULTS_AFTER = "SELECT test, run, verdict, duration FROM results WHERE run > ? ORDER BY run, test"
+
+
+def _unfolded(database: Database) -> dict[int, list[Entry]]:
+    return _by_test(database.stream(_RESULTS_AFTER, (int(fact(database, "folded", "-1")),)))
+
+
+def _by_test(rows: Iterable[Row]) -> dict[int, list[Entry]]:
+    found: dict[int, list[Entry]] = {}
+    for test, number, letter, seconds in rows:
+        entries = found.setdefault(test, [])
+        entries.append((number, letter, seconds))
+        if len(entries) > 2 * KEPT:  # only the newest matter; rows come oldest first
+            del entries[:-KEPT]
+    return found
