@@ -1,0 +1,328 @@
+"""Who runs what now: locks, serial tests, batches, crashed workers.
+
+The dispatcher knows nothing of xdist. It is told what happened (a worker is ready, a job is done, a worker
+is gone) and answers with what to send to whom. A worker is a queue, and one rule of xdist shapes everything:
+**a worker starts a test only when it knows the next one** (pytest tears fixtures down with the next test in
+mind). So the last job of a queue is *held* until something follows it: another job, a *pause*
+(:data:`PAUSE`: "run what you hold, then wait") or the end.
+
+Locks are taken when a job is sent and given back when it is done, so no worker ever waits for a lock while
+it holds another: there is no deadlock to detect.
+"""
+
+from collections import deque
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Final
+
+import msgspec
+
+from toolkit.records import NodeId
+from toolkit.scheduling.jobs import Job
+from toolkit.scheduling.pool import Pool
+from toolkit.scheduling.units import Unit
+
+BATCH_SECONDS = 0.25
+"""Short jobs are sent in batches of about this length, so that messages do not cost more than tests."""
+
+NEAR_IDLE_SECONDS = 0.05
+"""A worker with at most this much to do may take a lock; with more, it first finishes what it has."""
+
+PAUSE: Final = None
+"""Stands in a queue where a worker waits although it has finished everything."""
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What to send to one worker.
+
+    Attributes:
+        worker: to whom.
+        jobs: run these, in this order.
+        pause: afterwards run what is held and wait.
+        close: afterwards run what is held and end.
+    """
+
+    worker: Hashable
+    jobs: tuple[Job, ...] = ()
+    pause: bool = False
+    close: bool = False
+
+
+class Seat:
+    """One worker as the dispatcher sees it.
+
+    Attributes:
+        queue: what was sent and is not done, oldest first.
+        knows: the tests it collected; None: all.
+        load: expected seconds of the queue.
+        unit: what it is in the middle of.
+        locks: the exclusive resources it owns.
+        closing: whether it was told to end.
+    """
+
+    __slots__ = ("closing", "knows", "load", "locks", "queue", "unit", "worker")
+
+    def __init__(self, worker: Hashable, knows: AbstractSet[NodeId] | None) -> None:
+        self.worker = worker
+        self.knows = knows
+        self.queue: deque[Job | None] = deque()
+        self.load = 0.0
+        self.unit: Unit | None = None
+        self.locks: set[str] = set()
+        self.closing = False
+
+    @property
+    def running(self) -> bool:
+        """Whether the first job of the queue was allowed to start."""
+        return bool(self.queue) and self.queue[0] is not PAUSE and (len(self.queue) > 1 or self.closing)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether it runs nothing and will not without a new message."""
+        return not self.queue or (len(self.queue) == 1 and not self.closing)
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether it has only one job, and keeps it until something follows."""
+        return len(self.queue) == 1 and self.queue[0] is not PAUSE and not self.closing
+
+    def can_run(self, unit: Unit) -> bool:
+        """Whether it collected the tests of a unit."""
+        return self.knows is None or all(job.test in self.knows for job in unit.jobs)
+
+    def needed_locks(self) -> set[str]:
+        """The locks of what it has or is in the middle of."""
+        needed = {name for job in self.queue if job is not None for name in job.uses}
+        return needed | self.unit.locks if self.unit is not None and self.unit.jobs else needed
+
+
+class Dispatch:
+    """The state of a run on several workers.
+
+    Args:
+        jobs: everything that shall run, in the wanted order.
+        overtake: whether long jobs may leave the order.
+        apart: jobs with different values here are known to different workers.
+        largest_batch: at most so many jobs in one message; None: no limit.
+    """
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        *,
+        overtake: bool = True,
+        apart: Mapping[NodeId, str] | None = None,
+        largest_batch: int | None = None,
+    ) -> None:
+        self.pool = Pool([job for job in jobs if not job.serial], overtake=overtake, apart=apart)
+        self.serial: deque[Job] = deque(job for job in jobs if job.serial)
+        self.seats: dict[Hashable, Seat] = {}
+        self._largest_batch = largest_batch or max(len(jobs), 1)
+        self._owners: dict[str, Seat] = {}
+        self._expected = 0.0
+        self._actual = 0.0
+        self._measured = all(job.known for job in jobs)
+        self._drained = False
+        self._soloist: Seat | None = None
+
+    @property
+    def pending(self) -> int:
+        """Jobs that were not sent to any worker."""
+        return len(self.pool) + len(self.serial)
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to send, and every worker runs to its end by itself."""
+        return not self.pending and all(seat.closing or not seat.queue for seat in self.seats.values())
+
+    @property
+    def stuck(self) -> bool:
+        """Whether jobs are pending that no present worker can ever run."""
+        seats = self._open()
+        return bool(self.pending and seats) and all(seat.quiet for seat in self.seats.values())
+
+    def join(self, worker: Hashable, knows: AbstractSet[NodeId] | None = None) -> None:
+        """A worker is ready. Call :meth:`advance` afterwards."""
+        self.seats[worker] = Seat(worker, knows)
+
+    def done(self, worker: Hashable, test: NodeId | None, seconds: float) -> list[Order]:
+        """A worker finished a job (None: a pause). Returns what to send now."""
+        seat = self.seats[worker]
+        job = next(item for item in seat.queue if (None if item is None else item.test) == test)
+        seat.queue.remove(job)
+        if job is not None:
+            seat.load = seat.load - job.duration if seat.queue else 0.0
+            self._learn(job, seconds)
+        freed = self._unlock(seat) | self._end_solo(seat)
+        wait_for_quiet = not self.pool and self.serial
+        return self._orders(self._by_load() if freed or wait_for_quiet else [seat])
+
+    def lose(self, worker: Hashable) -> tuple[Job | None, list[Job]]:
+        """A worker is gone. Call :meth:`advance` afterwards.
+
+        Returns:
+            The job that it was running (not pending any more) and those that will run elsewhere.
+        """
+        seat = self.seats.pop(worker)
+        culprit = seat.queue[0] if seat.running else None
+        rest = [job for job in seat.queue if job is not None and job is not culprit]
+        seat.queue.clear()
+        self._end_solo(seat)
+        for name in seat.locks:
+            del self._owners[name]
+        self._leave_unit(seat)
+        self.put_back(rest)
+        return culprit, rest
+
+    def put_back(self, jobs: Iterable[Job]) -> None:
+        """Make jobs pending again; they come first."""
+        jobs = list(jobs)
+        self.serial.extendleft(reversed([job for job in jobs if job.serial]))
+        self.pool.give_back([job for job in jobs if not job.serial])
+        self._drained = False
+
+    def strand(self) -> list[Job]:
+        """Remove and return the pending jobs that no present worker collected."""
+        seats = self._open()
+        if not seats or any(seat.knows is None for seat in seats):
+            return []
+        known = frozenset[NodeId]().union(*(seat.knows or () for seat in seats))
+        stranded = self.pool.drop([test for test in self.pool.tests() if test not in known])
+        stranded += [job for job in self.serial if job.test not in known]
+        self.serial = deque(job for job in self.serial if job.test in known)
+        return stranded
+
+    def advance(self) -> list[Order]:
+        """Return what to send to every worker that could do more."""
+        return self._orders(self._by_load())
+
+    def _open(self) -> list[Seat]:
+        return [seat for seat in self.seats.values() if not seat.closing]
+
+    def _by_load(self) -> list[Seat]:
+        return sorted(self.seats.values(), key=lambda seat: seat.load)
+
+    def _orders(self, seats: Iterable[Seat]) -> list[Order]:
+        orders = [self._order(seat) for seat in seats if not seat.closing]
+        if not self.pool and not self._drained:
+            self._drained = True
+            orders += [self._order(seat) for seat in self._open()]
+        return [order for order in orders if order is not None]
+
+    def _order(self, seat: Seat) -> Order | None:
+        """Decide what one worker gets now."""
+        if self._soloist is not None:
+            return None
+        jobs: list[Job] = []
+        budget = self._budget()
+        while self.pool and not self._busy_enough(seat, budget):
+            batch = self._batch(seat, budget)
+            if not batch:
+                break
+            jobs += batch
+        if not self.pool:
+            return self._last_order(seat, jobs)
+        return self._send(seat, jobs, pause=seat.holds_back)
+
+    def _last_order(self, seat: Seat, jobs: list[Job]) -> Order | None:
+        """Only serial jobs are pending: all workers end but one, which runs them when all is quiet."""
+        if self._others_can_do_serial(seat):
+            return self._send(seat, jobs, close=True)
+        others_quiet = all(other.quiet for other in self.seats.values() if other is not seat)
+        if others_quiet and seat.quiet and not seat.holds_back:
+            mine = [job for job in self.serial if seat.knows is None or job.test in seat.knows]
+            self.serial = deque(job for job in self.serial if job not in mine)
+            self._enqueue(seat, mine)
+            self._soloist = seat if mine else None
+            jobs += mine
+            if not self.serial:
+                return self._send(seat, jobs, close=True)
+        return self._send(seat, jobs, pause=bool(seat.queue) and seat.queue[-1] is not PAUSE)
+
+    def _others_can_do_serial(self, seat: Seat) -> bool:
+        others = [other for other in self._open() if other is not seat]
+        mine = [job.test for job in self.serial if seat.knows is None or job.test in seat.knows]
+        return all(any(other.knows is None or test in other.knows for other in others) for test in mine)
+
+    def _batch(self, seat: Seat, budget: float) -> list[Job]:
+        """Take jobs out of the pool for one worker: none when nothing fits now."""
+
+        def takes(unit: Unit) -> bool:
+            free = all(self._owners.get(name, seat) is seat for name in unit.locks)
+            return free and seat.can_run(unit)
+
+        choice = self.pool.choose(seat.unit, takes, len(self._open()))
+        if choice is None:
+            return []
+        unit, single = choice
+        if unit.locks - seat.locks and seat.load > NEAR_IDLE_SECONDS:
+            return []
+        if single is None and unit is not seat.unit:
+            self._leave_unit(seat)
+            seat.unit = unit
+        for name in unit.locks:
+            self._owners[name] = seat
+            seat.locks.add(name)
+        batch = [self.pool.take(unit, single, seat)]
+        seconds = seat.load + batch[0].duration
+        while single is None and unit.jobs and len(batch) < self._largest_batch:
+            seconds += unit.jobs[0].duration
+            if seconds * self._pace > budget:
+                break
+            batch.append(self.pool.take(unit, None, seat))
+        self._enqueue(seat, batch)
+        return batch
+
+    def _leave_unit(self, seat: Seat) -> None:
+        if seat.unit is not None and seat.unit.owner is seat:
+            self.pool.abandon(seat.unit)
+
+    def _enqueue(self, seat: Seat, jobs: Iterable[Job]) -> None:
+        for job in jobs:
+            seat.queue.append(job)
+            seat.load += job.duration
+
+    def _send(
+        self, seat: Seat, jobs: Sequence[Job], *, pause: bool = False, close: bool = False
+    ) -> Order | None:
+        if pause:
+            seat.queue.append(PAUSE)
+        seat.closing = seat.closing or close
+        if not (jobs or pause or close):
+            return None
+        return Order(worker=seat.worker, jobs=tuple(jobs), pause=pause, close=close)
+
+    def _end_solo(self, seat: Seat) -> bool:
+        """Let the others go on when the serial jobs of a worker are done; whether they were."""
+        if self._soloist is not seat or any(job is not None and job.serial for job in seat.queue):
+            return False
+        self._soloist = None
+        return True
+
+    def _unlock(self, seat: Seat) -> bool:
+        """Give back the locks that a worker needs no longer; whether there were any."""
+        if not seat.locks:
+            return False
+        free = seat.locks - seat.needed_locks()
+        for name in free:
+            del self._owners[name]
+        seat.locks -= free
+        return bool(free)
+
+    @property
+    def _pace(self) -> float:
+        """Seconds that a job really takes per expected second, of late."""
+        if self._expected:
+            return self._actual / self._expected
+        return 1.0 if self._measured else BATCH_SECONDS * 1e3  # nothing known: one job at a time
+
+    def _learn(self, job: Job, seconds: float) -> None:
+        self._expected = 0.98 * self._expected + max(job.duration, 1e-6)
+        self._actual = 0.98 * self._actual + seconds
+
+    def _budget(self) -> float:
+        """Seconds that a worker should have ahead: less and less towards the end."""
+        return min(BATCH_SECONDS, self.pool.left * self._pace / (8 * max(len(self._open()), 1)))
+
+    def _busy_enough(self, seat: Seat, budget: float) -> bool:
+        return len(seat.queue) > 1 and seat.load * self._pace >= budget / 2
