@@ -13,7 +13,7 @@ MARKERS = {
     "security": "attacks the application",
     "slow": "takes long; left out of the fast profile",
     "fast": "takes milliseconds",
-    "serial": "never runs at the same time as another serial test",
+    "serial": "runs while no other test runs",
     "parallel": "safe beside anything, also beside itself",
     "isolated": "runs in a process of its own",
     "database": "needs a database",

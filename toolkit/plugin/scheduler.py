@@ -1,281 +1,142 @@
-"""Our scheduler for pytest-xdist: durations, groups, serial tests, exclusive resources, lost workers.
+"""Puts our scheduler into xdist: under ``-n`` with the default ``--dist load``, on this machine.
 
-The decisions are made by :class:`toolkit.scheduling.dispatch.Dispatch`; this module translates between it
-and xdist's protocol (``xdist.scheduler.protocol.Scheduling``), in which a test is an index into the list
-that a worker collected.
+Whoever names another ``--dist`` gets that one; serial tests and exclusive resources are then not kept
+apart, and the summary says so when there are any.
 """
 
+import functools
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from toolkit.plugin.activation import is_worker
 from toolkit.plugin.collected import FOLDER_KEY, leave_traits, read_traits
 from toolkit.plugin.pauses import teach_pauses, understands_pauses
-from toolkit.records import NodeId, node_id
-from toolkit.scheduling.dispatch import Dispatch
-from toolkit.scheduling.dispatch import Order as Sending
-from toolkit.scheduling.jobs import Experience, Job, Traits, make_jobs
 
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
 
-SHOWN = 10
-"""How many tests a message about different collections names per worker."""
+    from toolkit.plugin.xdist_scheduler import ToolkitScheduling
 
-Arrange = Callable[[list[Job]], list[Job]]
+SECOND_KILL = 2
+"""A test that killed so many workers is not tried again."""
 
-
-class ToolkitScheduling:
-    """What xdist asks about who runs what.
-
-    Args:
-        config: of the controller.
-        folder: where the workers leave what they know of their tests.
-        experience: durations and the like of earlier runs.
-        arrange: puts the jobs into the wanted order.
-        overtake: whether long tests may leave that order.
-        say: prints a line on the terminal.
-    """
-
-    def __init__(
-        self,
-        config: pytest.Config,
-        folder: Path,
-        *,
-        expected: int,
-        experience: Mapping[NodeId, Experience] | None = None,
-        arrange: Arrange = list,
-        overtake: bool = True,
-        say: Callable[[str], None] = lambda _line: None,
-    ) -> None:
-        self.differences: list[str] = []
-        self.unrunnable: list[NodeId] = []
-        self._config = config
-        self._folder = folder
-        self._expected = expected
-        self._experience = experience or {}
-        self._arrange = arrange
-        self._overtake = overtake
-        self._say = say
-        self._nodes: list[WorkerController] = []
-        self._collections: dict[WorkerController, list[NodeId]] = {}
-        self._indices: dict[WorkerController, dict[NodeId, int]] = {}
-        self._collected = 0
-        self._jobs: dict[NodeId, Job] = {}
-        self._dispatch: Dispatch | None = None
-
-    # What xdist reads
-
-    @property
-    def nodes(self) -> "list[WorkerController]":
-        """All workers that are ready."""
-        return list(self._nodes)
-
-    @property
-    def collection_is_completed(self) -> bool:
-        """Whether as many workers have collected as were started."""
-        return self._collected >= self._expected
-
-    @property
-    def tests_finished(self) -> bool:
-        """Whether all workers may end: nothing is left to send, everything sent will run by itself."""
-        return self._dispatch is not None and self._dispatch.finished
-
-    @property
-    def has_pending(self) -> bool:
-        """Whether tests are still to be sent or running."""
-        if self._dispatch is None:
-            return False
-        return bool(self._dispatch.pending) or any(seat.queue for seat in self._dispatch.seats.values())
-
-    # What xdist tells
-
-    def add_node(self, node: "WorkerController") -> None:
-        """A worker is ready to collect."""
-        self._nodes.append(node)
-
-    def add_node_collection(self, node: "WorkerController", collection: Sequence[str]) -> None:
-        """A worker has collected its tests."""
-        self._collections[node] = ids = list(unique(collection))
-        self._indices[node] = {test: index for index, test in enumerate(ids)}
-        self._collected += 1
-        if self._dispatch is not None:
-            self._join_late(node)
-
-    def schedule(self) -> None:
-        """Everybody has collected, or a worker joined late: hand out work."""
-        if self._dispatch is None:
-            self._dispatch = self._begin()
-        self._carry_out(self._dispatch.advance())
-
-    def mark_test_complete(self, node: "WorkerController", item_index: int, duration: float = 0) -> None:
-        """A worker has run a test, or reached a pause."""
-        assert self._dispatch is not None
-        test = self._collections[node][item_index] if item_index >= 0 else None
-        self._carry_out(self._dispatch.done(node, test, duration))
-
-    def mark_test_pending(self, item: str) -> None:
-        """Run a test again that was lost with its worker."""
-        assert self._dispatch is not None
-        self._dispatch.put_back([self._jobs[NodeId(item)]])
-        self._carry_out(self._dispatch.advance())
-
-    def remove_pending_tests_from_node(self, node: "WorkerController", indices: Sequence[int]) -> None:
-        """Never called for a reason of xdist's, since we never steal; used to wake us up."""
-
-    def remove_node(self, node: "WorkerController") -> str | None:
-        """A worker ended or died. Returns the test that it was running."""
-        self._nodes.remove(node)
-        if self._dispatch is None or node not in self._dispatch.seats:
-            return None
-        culprit, _ = self._dispatch.lose(node)
-        self._carry_out(self._dispatch.advance())
-        return None if culprit is None else plain(culprit.test)
-
-    # How it is done
-
-    def _begin(self) -> Dispatch:
-        present = [node for node in self._nodes if node in self._collections]
-        lists = {node.gateway.id: self._collections[node] for node in present}
-        tests, apart = join_collections(lists)
-        self.differences = describe_differences(lists)
-        for line in self.differences:
-            self._say(line)
-        special = read_traits(self._folder, list(lists))
-        traits = (special.get(plain(test)) or Traits(test=plain(test)) for test in tests)
-        jobs = make_jobs(traits, self._experience)
-        named = [_renamed(job, test) for job, test in zip(jobs, tests, strict=True)]
-        self._jobs = {job.test: job for job in named}
-        largest = self._config.getoption("maxschedchunk", None)
-        dispatch = Dispatch(
-            self._arrange(named), overtake=self._overtake, apart=apart, largest_batch=largest or None
-        )
-        for node in present:
-            dispatch.join(node, self._indices[node].keys() if apart else None)
-        return dispatch
-
-    def _join_late(self, node: "WorkerController") -> None:
-        assert self._dispatch is not None
-        mine = self._indices[node].keys()
-        same = mine >= self._jobs.keys()
-        if not same:
-            missing = [test for test in self._jobs if test not in mine]
-            line = f"{node.gateway.id} joined late without {_some(missing)}"
-            self.differences.append(line)
-            self._say(line)
-        self._dispatch.join(node, None if same else mine)
-
-    def _carry_out(self, sendings: Iterable[Sending]) -> None:
-        for sending in sendings:
-            self._send(sending)
-        dispatch = self._dispatch
-        if dispatch is not None and dispatch.stuck and len(dispatch.seats) == len(self._nodes):
-            self._give_up(dispatch)
-
-    def _send(self, sending: Sending) -> None:
-        node: Any = sending.worker
-        indices = [self._indices[node][job.test] for job in sending.jobs]
-        if sending.pause:
-            indices.append(self._pause_index(node, indices))
-        if indices:
-            node.send_runtest_some(indices)
-        if sending.close:
-            node.shutdown()
-
-    def _pause_index(self, node: "WorkerController", indices: Sequence[int]) -> int:
-        """Choose the test that a pause names: a neighbour of the last one, so that its fixtures live on."""
-        ids = self._collections[node]
-        assert self._dispatch is not None
-        held = [job for job in self._dispatch.seats[node].queue if job is not None]
-        last = indices[-1] if indices else self._indices[node][held[-1].test]
-        file = ids[last].partition("::")[0]
-        near = [index for index in (last + 1, last - 1) if 0 <= index < len(ids)]
-        same = [index for index in near if ids[index].partition("::")[0] == file]
-        return (same or near or [last])[0] - len(ids)
-
-    def _give_up(self, dispatch: Dispatch) -> None:
-        stranded = dispatch.strand()
-        for job in stranded:
-            self.unrunnable.append(plain(job.test))
-            self._report_unrunnable(plain(job.test))
-        if stranded:
-            self._carry_out(dispatch.advance())
-
-    def _report_unrunnable(self, test: NodeId) -> None:
-        path = test.partition("::")[0]
-        report = pytest.TestReport(
-            nodeid=test,
-            location=(path, None, path),
-            keywords={},
-            outcome="failed",
-            longrepr=f"not run: the only worker that collected {test} is gone",
-            when="setup",
-        )
-        self._config.hook.pytest_runtest_logreport(report=report)
+_FOLDER: pytest.StashKey[Path] = pytest.StashKey()
+_SCHEDULER: pytest.StashKey["ToolkitScheduling"] = pytest.StashKey()
 
 
-def unique(ids: Iterable[str]) -> Iterable[NodeId]:
-    """Tell apart tests that were collected twice under one id (``--keep-duplicates``)."""
-    seen: dict[str, int] = {}
-    for test in ids:
-        times = seen[test] = seen.get(test, 0) + 1
-        yield NodeId(test if times == 1 else f"{test}\0{times}")
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> "ToolkitScheduling | None":
+    """Take the place of xdist's ``load``; None leaves it to xdist."""
+    from xdist.remote import WorkerInteractor
+    from xdist.workermanage import parse_tx_spec_config
 
+    specs = parse_tx_spec_config(config)
+    local = all(spec.partition("//")[0] == "popen" for spec in specs)
+    if config.getvalue("dist") != "load" or not local or not understands_pauses(WorkerInteractor):
+        return None
+    from toolkit.plugin.xdist_scheduler import ToolkitScheduling
 
-def plain(test: str) -> NodeId:
-    """Undo :func:`unique`."""
-    return node_id(test.partition("\0")[0])
-
-
-def _renamed(job: Job, test: NodeId) -> Job:
-    import msgspec
-
-    return job if job.test == test else msgspec.structs.replace(job, test=test)
-
-
-def join_collections(lists: Mapping[str, Sequence[NodeId]]) -> tuple[list[NodeId], dict[NodeId, str]]:
-    """Join what several workers collected.
-
-    Returns:
-        Every test once, in the order of the first worker, then what only others know; and for each test
-        that not all know, who knows it. Empty when all know the same.
-    """
-    first, *others = lists.values() if lists else ([],)
-    if all(other == first for other in others):
-        return list(first), {}
-    tests = list(dict.fromkeys(test for ids in lists.values() for test in ids))
-    sets = {worker: frozenset(ids) for worker, ids in lists.items()}
-    if all(len(ids) == len(tests) for ids in sets.values()):
-        return tests, {}
-    apart: dict[NodeId, str] = {}
-    for test in tests:
-        knowing = [worker for worker, ids in sets.items() if test in ids]
-        if len(knowing) < len(sets):
-            apart[test] = " ".join(knowing)
-    return tests, apart
-
-
-def describe_differences(lists: Mapping[str, Sequence[NodeId]]) -> list[str]:
-    """Say which tests only some workers collected, and what to do about it; nothing when all agree."""
-    _, apart = join_collections(lists)
-    if not apart:
-        return []
-    by_workers: dict[str, list[str]] = {}
-    for test, workers in apart.items():
-        by_workers.setdefault(workers, []).append(test)
-    lines = [f"workers collected different tests: {len(apart)} are not known to all; each still runs once"]
-    lines += [f"  only {workers}: {_some(tests)}" for workers, tests in by_workers.items()]
-    lines.append(
-        "  usual causes: parameters from a set, from the clock or at random; give them a fixed order and ids"
+    scheduler = ToolkitScheduling(
+        config,
+        functools.partial(read_traits, _folder(config)),
+        expected=len(specs),
+        say=_sayer(config),
     )
-    return lines
+    config.stash[_SCHEDULER] = scheduler
+    return scheduler
 
 
-def _some(tests: Sequence[str]) -> str:
-    shown = ", ".join(tests[:SHOWN])
-    more = f" and {len(tests) - SHOWN} more" if len(tests) > SHOWN else ""
-    return f"{shown}{more}"
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: "WorkerController") -> None:
+    """Tell a worker where to leave what it knows of its tests."""
+    node.workerinput[FOLDER_KEY] = str(_folder(node.config))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """On a worker, before xdist sends the list: leave the traits, learn to pause."""
+    config: Any = session.config
+    if is_worker(config) and FOLDER_KEY in config.workerinput and teach_pauses(config):
+        leave_traits(session.items, Path(config.workerinput[FOLDER_KEY]), config.workerinput["workerid"])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """On the controller: watch which tests start, so that the right one is accused when a worker dies."""
+    config = session.config
+    if not is_worker(config) and config.getoption("dist", "no") == "load":
+        config.pluginmanager.register(_StartWatch(config), "toolkit-start-watch")
+
+
+class _StartWatch:
+    """Tells the scheduler which tests were seen to start."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        scheduler = self._config.stash.get(_SCHEDULER, None)
+        if scheduler is not None:
+            scheduler.started.add(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport, sched: Any) -> None:
+    """Give a test that killed its worker one more chance when retries are allowed; never a third worker."""
+    kills = getattr(sched, "kills", {}).get(crashitem, 0)
+    report.nodeid = crashitem = crashitem.partition("\0")[0]
+    if kills >= SECOND_KILL:
+        report.longrepr = f"{report.longrepr}; it killed {kills} workers and is not tried again"
+    elif kills and sched.config.getoption("toolkit_retries", None):
+        sched.mark_test_pending(crashitem)
+        report.outcome = "rerun"  # type: ignore[assignment]  # the word that xdist documents
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Repeat at the end what must not be overlooked."""
+    scheduler = config.stash.get(_SCHEDULER, None)
+    if scheduler is not None and scheduler.differences:
+        terminalreporter.section("different collections")
+        for line in scheduler.differences:
+            terminalreporter.write_line(line)
+    elif scheduler is None and _not_kept_apart(config):
+        mode = config.getvalue("dist")
+        terminalreporter.write_line(
+            f"toolkit: under --dist {mode} serial tests and exclusive resources are not kept apart",
+            yellow=True,
+        )
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the folder of this run."""
+    if _FOLDER in config.stash:
+        shutil.rmtree(config.stash[_FOLDER], ignore_errors=True)
+
+
+def _folder(config: pytest.Config) -> Path:
+    if _FOLDER not in config.stash:
+        config.stash[_FOLDER] = Path(tempfile.mkdtemp(prefix="toolkit-exchange-"))
+    return config.stash[_FOLDER]
+
+
+def _sayer(config: pytest.Config) -> Any:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+
+    def say(line: str) -> None:
+        if reporter is not None and config.getoption("verbose") >= 0:
+            reporter.ensure_newline()
+            reporter.write_line(line)
+
+    return say
+
+
+def _not_kept_apart(config: pytest.Config) -> bool:
+    if is_worker(config) or _FOLDER not in config.stash:
+        return False
+    folder = config.stash[_FOLDER]
+    workers = [path.stem for path in folder.glob("*.json")]
+    return any(traits.serial or traits.uses for traits in read_traits(folder, workers).values())

@@ -11,7 +11,7 @@ it holds another: there is no deadlock to detect.
 """
 
 from collections import deque
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
@@ -137,9 +137,8 @@ class Dispatch:
 
     @property
     def stuck(self) -> bool:
-        """Whether jobs are pending that no present worker can ever run."""
-        seats = self._open()
-        return bool(self.pending and seats) and all(seat.quiet for seat in self.seats.values())
+        """Whether jobs are pending and no present worker runs anything."""
+        return bool(self.pending) and all(seat.quiet for seat in self.seats.values())
 
     def join(self, worker: Hashable, knows: AbstractSet[NodeId] | None = None) -> None:
         """A worker is ready. Call :meth:`advance` afterwards."""
@@ -157,14 +156,22 @@ class Dispatch:
         wait_for_quiet = not self.pool and self.serial
         return self._orders(self._by_load() if freed or wait_for_quiet else [seat])
 
-    def lose(self, worker: Hashable) -> tuple[Job | None, list[Job]]:
+    def lose(
+        self, worker: Hashable, started: Callable[[Job], bool] = lambda _job: True
+    ) -> tuple[Job | None, list[Job]]:
         """A worker is gone. Call :meth:`advance` afterwards.
+
+        Args:
+            worker: which one.
+            started: whether a job that it was told to run was seen to start.
 
         Returns:
             The job that it was running (not pending any more) and those that will run elsewhere.
         """
         seat = self.seats.pop(worker)
         culprit = seat.queue[0] if seat.running else None
+        if culprit is not None and not started(culprit):
+            culprit = None
         rest = [job for job in seat.queue if job is not None and job is not culprit]
         seat.queue.clear()
         self._end_solo(seat)
@@ -184,7 +191,7 @@ class Dispatch:
     def strand(self) -> list[Job]:
         """Remove and return the pending jobs that no present worker collected."""
         seats = self._open()
-        if not seats or any(seat.knows is None for seat in seats):
+        if any(seat.knows is None for seat in seats):
             return []
         known = frozenset[NodeId]().union(*(seat.knows or () for seat in seats))
         stranded = self.pool.drop([test for test in self.pool.tests() if test not in known])

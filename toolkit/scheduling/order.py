@@ -1,0 +1,111 @@
+"""In which order: smart, fast-first, longest-first, declared, random.
+
+Every order keeps jobs with a shared set-up (module and class fixtures, groups) together, because pulling
+them apart runs the set-up again; ``declared`` changes nothing at all.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import get_args
+
+from toolkit.config.profiles import Order
+from toolkit.config.validation import unknown
+from toolkit.errors import UsageError
+from toolkit.scheduling.jobs import Job
+from toolkit.scheduling.pool import HOT_RISK
+
+ORDERS: tuple[str, ...] = get_args(Order)
+
+
+def parse_order(text: str) -> tuple[str, int | None]:
+    """Split ``random:42`` into name and seed.
+
+    Raises:
+        UsageError: there is no such order, or the seed is no number.
+    """
+    name, colon, seed = text.partition(":")
+    if name not in ORDERS:
+        raise UsageError(unknown("order", name, ORDERS))
+    if not colon:
+        return name, None
+    if name != "random" or not seed.isdecimal():
+        raise UsageError(f"order {text!r}: only random takes a seed, a whole number: random:42")
+    return name, int(seed)
+
+
+def overtakes(name: str) -> bool:
+    """Tell whether long tests may leave an order so that they do not become the tail on several workers."""
+    return name in {"smart", "longest-first"}
+
+
+def arrange(jobs: Sequence[Job], name: str, *, seed: int = 0) -> list[Job]:
+    """Put jobs into an order.
+
+    Args:
+        jobs: as collected.
+        name: one of :data:`ORDERS`.
+            ``smart``: likely to fail and new first, then quick ones, so that news comes early.
+            ``fast-first`` and ``longest-first``: by time. ``declared``: as collected.
+            ``random``: files, classes and tests shuffled, each within the one that it belongs to.
+        seed: of the random order; the same seed gives the same order on every machine, and tests keep their
+            relative order when others are left out.
+    """
+    if name == "declared":
+        return list(jobs)
+    if name == "random":
+        return sorted(jobs, key=lambda job: _shuffled(job, seed))
+    blocks = _blocks(jobs)
+    return [job for block in sorted(blocks, key=_BY_NAME[name]) for job in block]
+
+
+def _blocks(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Split into neighbours with one set-up, jobs of one group, and single jobs."""
+    blocks: list[list[Job]] = []
+    groups: dict[str, list[Job]] = {}
+    previous = ""
+    for job in jobs:
+        if job.group and job.group in groups:
+            groups[job.group].append(job)
+        elif not job.group and job.affinity and job.affinity == previous:
+            blocks[-1].append(job)
+        else:
+            blocks.append([job])
+            if job.group:
+                groups[job.group] = blocks[-1]
+        previous = "" if job.group else job.affinity
+    return blocks
+
+
+def _seconds(block: Sequence[Job]) -> float:
+    return sum(job.duration for job in block)
+
+
+def _smart(block: Sequence[Job]) -> tuple[float, float]:
+    risk = max(job.risk for job in block)
+    hot = risk >= HOT_RISK
+    return (-risk if hot else 0.0, _seconds(block) / len(block))
+
+
+_BY_NAME: dict[str, Callable[[Sequence[Job]], tuple[float, ...]]] = {
+    "smart": _smart,
+    "fast-first": lambda block: (_seconds(block) / len(block),),
+    "longest-first": lambda block: (-_seconds(block),),
+}
+
+
+def _shuffled(job: Job, seed: int) -> tuple[bytes, ...]:
+    """A key per level: the file, the shared set-up, the class, the test."""
+    path, _, name = job.test.partition("::")
+    scope = name.rpartition("::")[0]
+    if job.group:
+        return _draw(seed, job.group), _draw(seed, job.test)
+    return (
+        _draw(seed, path),
+        _draw(seed, job.affinity),
+        _draw(seed, f"{path}::{scope}"),
+        _draw(seed, job.test),
+    )
+
+
+def _draw(seed: int, text: str) -> bytes:
+    return hashlib.blake2b(f"{seed} {text}".encode(), digest_size=8).digest()
