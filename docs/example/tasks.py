@@ -1,0 +1,3 @@
+from toolkit.tasks import ns
+
+__all__ = ["ns"]
