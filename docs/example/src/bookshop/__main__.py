@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _migrate(options: argparse.Namespace, settings: Settings) -> int:
-    from bookshop.migrate import migrate  # noqa: PLC0415 - each command imports what it needs
+    from bookshop.migrate import migrate
 
     del options
     applied = migrate(settings.database_url)
@@ -51,8 +51,8 @@ def _migrate(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _seed(options: argparse.Namespace, settings: Settings) -> int:
-    from bookshop.seed import seed  # noqa: PLC0415
-    from bookshop.storage.store import SqlStore, open_engine  # noqa: PLC0415
+    from bookshop.seed import seed
+    from bookshop.storage.store import SqlStore, open_engine
 
     engine = open_engine(settings.sqlalchemy_url)
     try:
@@ -63,9 +63,9 @@ def _seed(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _serve(options: argparse.Namespace, settings: Settings) -> int:
-    import uvicorn  # noqa: PLC0415
+    import uvicorn
 
-    from bookshop.server import make_app  # noqa: PLC0415
+    from bookshop.server import make_app
 
     if options.migrate:
         _migrate(options, settings)
@@ -79,11 +79,11 @@ def _relay(options: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _relay_events(settings: Settings, *, once: bool) -> int:
-    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
+    from sqlalchemy.ext.asyncio import create_async_engine
 
-    from bookshop.queue import connect_publisher  # noqa: PLC0415
-    from bookshop.relay import relay_once, relay_until  # noqa: PLC0415
-    from bookshop.server import now  # noqa: PLC0415
+    from bookshop.queue import connect_publisher
+    from bookshop.relay import relay_once, relay_until
+    from bookshop.server import now
 
     engine = create_async_engine(settings.sqlalchemy_url)
     publisher = await connect_publisher(settings.queue_url, settings.prefix)

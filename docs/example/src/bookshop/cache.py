@@ -49,7 +49,7 @@ class RedisCache:
         except redis.RedisError as error:
             LOG.warning("cache: no generation: %s", type(error).__name__)
             return ""
-        return f"{self._prefix}:{int(generation)}:{name}"  # type: ignore[arg-type]  # synchronous client
+        return f"{self._prefix}:{int(generation)}:{name}"
 
     def get(self, key: str) -> bytes | None:
         if not key:

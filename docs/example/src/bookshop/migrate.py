@@ -1,4 +1,4 @@
-"""Applies the SQL files of ``migrations/`` in order, each once, however many processes try at the same time."""
+"""Applies the SQL files of ``migrations/`` in order, each once, however many processes try at once."""
 
 import hashlib
 import re
@@ -67,10 +67,12 @@ def migrate(url: str) -> list[str]:
         connection.execute(
             "CREATE TABLE IF NOT EXISTS migrations (number integer PRIMARY KEY, checksum char(64) NOT NULL)"
         )
-        applied = dict(connection.execute("SELECT number, checksum FROM migrations").fetchall())
+        applied: dict[int, str] = dict(
+            connection.execute("SELECT number, checksum FROM migrations").fetchall()
+        )
         waiting = pending(read_migrations(), applied)
         for migration in waiting:
-            connection.execute(sql.SQL(migration.text))  # type: ignore[arg-type]  # from our own package
+            connection.execute(sql.SQL(migration.text))
             connection.execute(
                 "INSERT INTO migrations VALUES (%s, %s)", [migration.number, migration.checksum]
             )

@@ -1,7 +1,7 @@
 """Carries events from the outbox to the queue: at least once, by any number of processes, in order if by one.
 
-An event is marked as published in the transaction that locks it, after the queue has taken it. Whoever dies in
-between leaves it unpublished; the next relay sends it again, with the same id.
+An event is marked as published in the transaction that locks it, after the queue has taken it. Whoever dies
+in between leaves it unpublished; the next relay sends it again, with the same id.
 """
 
 import asyncio
@@ -63,7 +63,7 @@ async def _wait(stop: asyncio.Event, seconds: float) -> None:
         return
 
 
-def _waiting(limit: int) -> Select[tuple[OutboxRow]]:
+def _waiting(limit: int) -> Select[OutboxRow]:
     return (
         select(OutboxRow)
         .where(OutboxRow.published_at.is_(None))

@@ -8,7 +8,18 @@ from bookshop.domain.problems import AlreadyExists
 from bookshop.ports import Store
 
 FIRST = ("Ada", "Bela", "Chinua", "Doris", "Elena", "Fernando", "Gabriela", "Halldor", "Ismail", "Jorge")
-LAST = ("Achebe", "Borges", "Lessing", "Ferrante", "Pessoa", "Mistral", "Laxness", "Kadare", "Amado", "Tokarczuk")
+LAST = (
+    "Achebe",
+    "Borges",
+    "Lessing",
+    "Ferrante",
+    "Pessoa",
+    "Mistral",
+    "Laxness",
+    "Kadare",
+    "Amado",
+    "Tokarczuk",
+)
 WORDS = ("River", "Winter", "Garden", "Silence", "Clock", "Island", "Letter", "Mirror", "Harbour", "Orchard")
 
 
@@ -18,7 +29,7 @@ def generate_books(count: int, seed: int = 1) -> list[NewBook]:
     >>> generate_books(3) == generate_books(3)
     True
     """
-    chance = random.Random(seed)  # noqa: S311 - nothing secret
+    chance = random.Random(seed)
     return [_book(number, chance) for number in range(count)]
 
 

@@ -53,7 +53,9 @@ class MemoryBooks:
         return {number: self.state.books[number] for number in book_ids if number in self.state.books}
 
     def search(self, search: Search) -> list[Book]:
-        found = sorted(filter(lambda book: fits(book, search), self.state.books.values()), key=lambda b: b.title)
+        found = sorted(
+            filter(lambda book: fits(book, search), self.state.books.values()), key=lambda b: b.title
+        )
         return found[search.offset : search.offset + search.limit]
 
     def change(self, book_id: int, *, price_cents: int | None = None, stock: int | None = None) -> None:
@@ -241,7 +243,9 @@ def clock() -> StoppedClock:
 
 
 @pytest.fixture
-async def api(store: MemoryStore, cache: MemoryCache, clock: StoppedClock) -> AsyncIterator[httpx.AsyncClient]:
+async def api(
+    store: MemoryStore, cache: MemoryCache, clock: StoppedClock
+) -> AsyncIterator[httpx.AsyncClient]:
     """The whole HTTP side in this process."""
     app = create_app(Parts(store=store, cache=cache, clock=clock, admin_token=ADMIN_TOKEN))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)

@@ -81,8 +81,15 @@ async def test_an_order_is_paid_and_shipped(api, make_book, customer_headers, ad
     await api.put(f"/cart/{make_book().id}", json={"quantity": 1}, headers=customer_headers)
     headers = {**customer_headers, "Idempotency-Key": "key-0001"}
     order = (await api.post("/orders", json={"address": "1 Main Street"}, headers=headers)).json()
-    steps = [("shipment", admin), ("payment", customer_headers), ("shipment", admin), ("cancellation", headers)]
-    codes = [(await api.post(f"/orders/{order['id']}/{step}", headers=who)).status_code for step, who in steps]
+    steps = [
+        ("shipment", admin),
+        ("payment", customer_headers),
+        ("shipment", admin),
+        ("cancellation", headers),
+    ]
+    codes = [
+        (await api.post(f"/orders/{order['id']}/{step}", headers=who)).status_code for step, who in steps
+    ]
     assert codes == [409, 200, 200, 409]
     final = await api.get(f"/orders/{order['id']}", headers=customer_headers)
     assert final.json()["status"] == "shipped"

@@ -71,14 +71,14 @@ def _expected(request: Request, error: Exception) -> JSONResponse:
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:
     del request
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - narrows the type; registered for nothing else
+    assert isinstance(error, RequestValidationError)
     places = (".".join(map(str, item["loc"])) + ": " + item["msg"] for item in error.errors())
     return problem(422, "invalid value", "; ".join(places))
 
 
 def _http(request: Request, error: Exception) -> JSONResponse:
     del request
-    assert isinstance(error, HTTPException)  # noqa: S101 - as above
+    assert isinstance(error, HTTPException)
     return problem(error.status_code, str(error.detail).lower(), "")
 
 

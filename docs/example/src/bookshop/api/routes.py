@@ -103,9 +103,7 @@ def register(shop: Shop, customer: CustomerIn) -> NewCustomerOut:
     """Register; the token in the answer is shown only here."""
     token = secrets.token_urlsafe(32)
     with shop.store.work() as work:
-        added = work.customers.add(
-            email=customer.email, name=customer.name, token_hash=token_hash(token)
-        )
+        added = work.customers.add(email=customer.email, name=customer.name, token_hash=token_hash(token))
     return NewCustomerOut(id=added.id, email=added.email, name=added.name, token=token)
 
 
@@ -122,9 +120,7 @@ def cart(shop: Shop, customer: Asking) -> CartOut:
         return CartOut.of(work.customers.cart(customer.id))
 
 
-@router.put(
-    "/cart/{book_id}", tags=["checkout"], responses={code: {"model": Problem} for code in (401, 404)}
-)
+@router.put("/cart/{book_id}", tags=["checkout"], responses={code: {"model": Problem} for code in (401, 404)})
 def put_in_cart(shop: Shop, customer: Asking, book_id: Id, wanted: QuantityIn) -> CartOut:
     """Set how many copies of a book the cart holds."""
     return CartOut.of(checkout.put_in_cart(shop.store, customer.id, book_id, wanted.quantity))

@@ -95,7 +95,7 @@ class SqlBooks:
         ]
 
 
-def matching(search: Search) -> Select[tuple[BookRow]]:
+def matching(search: Search) -> Select[BookRow]:
     """Build the query of a search, without the condition on the author."""
     query = select(BookRow).order_by(BookRow.title, BookRow.id).limit(search.limit).offset(search.offset)
     for word in search.words:

@@ -93,9 +93,7 @@ def _to_order(row: OrderRow) -> Order:
         quote=Quote(goods=row.goods_cents, discount=row.discount_cents, shipping=row.shipping_cents),
         placed_at=row.placed_at,
         lines=tuple(
-            Line(
-                book_id=line.book_id, title=line.title, price_cents=line.price_cents, quantity=line.quantity
-            )
+            Line(book_id=line.book_id, title=line.title, price_cents=line.price_cents, quantity=line.quantity)
             for line in row.lines
         ),
     )

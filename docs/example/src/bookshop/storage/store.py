@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolEmpty
 from sqlalchemy.orm import Session
 
 from bookshop.faults import Fault
@@ -12,6 +13,8 @@ from bookshop.ports import Unavailable
 from bookshop.storage.books import SqlBooks
 from bookshop.storage.customers import SqlCustomers
 from bookshop.storage.orders import SqlOrders, SqlOutbox
+
+NO_ANSWER = (OperationalError, InterfaceError, PoolEmpty)
 
 
 class SqlWork:
@@ -37,7 +40,7 @@ class SqlStore:
         try:
             with Session(self._engine) as session, session.begin():
                 yield SqlWork(session, self._faults)
-        except (OperationalError, InterfaceError, TimeoutError) as error:
+        except NO_ANSWER as error:
             raise Unavailable("the database does not answer") from error
 
     def alive(self) -> bool:
@@ -45,7 +48,7 @@ class SqlStore:
         try:
             with self._engine.connect() as connection:
                 return bool(connection.scalar(text("SELECT true")))
-        except (OperationalError, InterfaceError, TimeoutError):
+        except NO_ANSWER:
             return False
 
 
