@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
@@ -60,6 +61,7 @@ class Life(RuleBasedStateMachine):
         assert len(self.seen) == len(set(self.seen))
 
 
+Life.TestCase.settings = settings(max_examples=25, stateful_step_count=15)
 OrderLife = pytest.mark.unit(Life.TestCase)
 
 
