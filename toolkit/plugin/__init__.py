@@ -21,6 +21,7 @@ MODULES = (
     "isolation",
     "recording",
     "retries",
+    "ordering",
     "scheduler",
 )
 """Modules of this package, imported and registered in this order, only in an active session."""

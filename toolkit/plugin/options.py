@@ -42,6 +42,37 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "metavar": "N",
         "help": "Try a failed test up to N more times; every try is recorded, a late pass is called flaky",
     },
+    "--order": {
+        "dest": "toolkit_order",
+        "default": None,
+        "metavar": "ORDER",
+        "help": "smart (likely to fail and new first, then quick), fast-first, longest-first, declared, "
+        "random or random:SEED; shared set-ups stay together",
+    },
+    "--shard": {
+        "dest": "toolkit_shard",
+        "default": None,
+        "metavar": "K/N",
+        "help": "Run the K-th of N parts: by measured durations with --plan, else by number of tests",
+    },
+    "--plan": {
+        "dest": "toolkit_plan",
+        "default": None,
+        "metavar": "FILE",
+        "help": "The plan that all shards share, so that they are the same on every machine",
+    },
+    "--write-plan": {
+        "dest": "toolkit_write_plan",
+        "default": None,
+        "metavar": "FILE",
+        "help": "Write the plan of the collected tests to FILE; use it with --collect-only",
+    },
+    "--run-list": {
+        "dest": "toolkit_run_list",
+        "default": None,
+        "metavar": "FILE",
+        "help": "Run exactly the tests listed in FILE (node ids, one a line), in that order",
+    },
 }
 """Flag → arguments of ``argparse.ArgumentParser.add_argument``."""
 
