@@ -1,0 +1,62 @@
+"""The trail: lines that a process appends while it is traced, readable after any crash.
+
+One file per process, ``<folder>/<name>.trail``; each line is a JSON array whose first item says what it is:
+
+=========  ============================================================================================
+``start``  process id, name of the process, context it was started in, Python version, tracing by functions
+``code``   index, path, qualified name, first line: a function of the project that was entered
+``file``   index of a path: path, time of change (ns), size when it was first used
+``near``   index of a function, indexes of functions that it ran first and may keep the result of
+``module`` name, path, context number of its import
+``touch``  context number, kind, name, then what it touched; several lines of one context add up
+``over``   context number: it ended
+``end``    the process ended by itself
+=========  ============================================================================================
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+SUFFIX = ".trail"
+
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+
+class TrailWriter:
+    """Appends lines; what cannot be written is counted, never raised into the test run."""
+
+    def __init__(self, folder: str, name: str) -> None:
+        self.path = os.path.join(folder, name + SUFFIX)
+        self.dropped = 0
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        self._descriptor = os.open(self.path, flags, 0o644)
+
+    def write(self, *lines: list[Any]) -> None:
+        """Append lines with one system call."""
+        if not lines:
+            return
+        data = "".join(_encode(line) + "\n" for line in lines).encode("utf-8", "surrogateescape")
+        try:
+            if os.write(self._descriptor, data) < len(data):
+                self.dropped += 1
+        except OSError:
+            self.dropped += 1
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+
+def read_trail(path: Path) -> Iterator[list[Any]]:
+    """Yield the lines of one trail; a torn last line ends it."""
+    with path.open("rb") as stream:
+        for raw in stream:
+            try:
+                line = json.loads(raw.decode("utf-8", "surrogateescape"))
+            except ValueError:
+                continue
+            if isinstance(line, list) and line:
+                yield line
