@@ -1,16 +1,17 @@
-"""Installed packages: top-level module → fingerprint of the distribution it comes from and of all it requires."""
+"""Installed packages: top-level module → fingerprint of its distribution and of all that this requires."""
 
 import importlib.metadata
 import json
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
 from toolkit.impact.fingerprints import GONE, digest
 from toolkit.impact.state import Cache
+from toolkit.impact.tree import Tree
 
 
 class Distribution(msgspec.Struct, frozen=True, array_like=True):
@@ -26,8 +27,8 @@ class Distribution(msgspec.Struct, frozen=True, array_like=True):
 class Installed:
     """The distributions on ``sys.path``.
 
-    Reading all their metadata takes a tenth of a second and more; it is kept under the names of their folders,
-    which contain the versions.
+    Reading all their metadata takes a tenth of a second and more; it is kept under the names of their
+    folders, which contain the versions.
     """
 
     def __init__(self, found: Iterable[Distribution], locked: Mapping[str, str] | None = None) -> None:
@@ -70,9 +71,9 @@ class Installed:
         return digest(" ".join(f"{name}={self.version(name)}" for name in sorted(rest)))
 
 
-def installed(cache: Cache, root: Path) -> Installed:
+def installed(cache: Cache, tree: Tree) -> Installed:
     """Return what is installed now, and what the project's lock files say."""
-    return Installed(_found(cache), locked_versions(root))
+    return Installed(_found(cache), locked_versions(tree))
 
 
 def _found(cache: Cache) -> tuple[Distribution, ...]:
@@ -124,24 +125,39 @@ def normalise(name: str) -> str:
 # -- lock and requirement files ----------------------------------------------------------------------------
 
 
-def locked_versions(root: Path) -> dict[str, str]:
+def locked_versions(tree: Tree) -> dict[str, str]:
     """Return distribution → what the lock and requirement files of a project say about it."""
-    found: dict[str, list[str]] = {}
-    for path in sorted([*root.glob("*.lock"), *root.glob("pylock*.toml")]):
-        for name, version in _locked_in(path):
-            found.setdefault(name, []).append(version)
-    for path in sorted([*root.glob("*requirements*.txt"), *root.glob("requirements/*.txt")]):
-        for name, line in _required_in(path):
-            found.setdefault(name, []).append(line)
-    return {name: " ".join(sorted(set(versions))) for name, versions in found.items()}
+    found: dict[str, set[str]] = {}
+    for path in _in_folders(tree, (".", "requirements")):
+        name = PurePosixPath(path).name
+        if name.endswith(".lock") or (name.startswith("pylock") and name.endswith(".toml")):
+            lines = _locked_in(path, _read_text(tree, path))
+        elif name.endswith(".txt") and ("requirements" in path or "constraints" in name):
+            lines = _required_in(path, _read_text(tree, path))
+        else:
+            continue
+        for distribution, version in lines:
+            found.setdefault(distribution, set()).add(version)
+    return {name: " ".join(sorted(versions)) for name, versions in found.items()}
 
 
-def _locked_in(path: Path) -> list[tuple[str, str]]:
-    """Read uv.lock, poetry.lock, pdm.lock and pylock.toml: tables with name and version; Pipfile.lock: JSON."""
+def _in_folders(tree: Tree, folders: Iterable[str]) -> list[str]:
+    return [
+        name if folder == "." else f"{folder}/{name}"
+        for folder in folders
+        for name in sorted(tree.names(folder) or ())
+    ]
+
+
+def _read_text(tree: Tree, path: str) -> str:
+    return (tree.read(path) or b"").decode("utf-8", "replace")
+
+
+def _locked_in(path: str, text: str) -> list[tuple[str, str]]:
+    """Read uv.lock, poetry.lock, pdm.lock, pylock.toml (tables) or Pipfile.lock (JSON)."""
     import tomllib
 
     try:
-        text = path.read_text(encoding="utf-8")
         if text.lstrip().startswith("{"):
             sections = json.loads(text)
             return [
@@ -152,18 +168,14 @@ def _locked_in(path: Path) -> list[tuple[str, str]]:
         document = tomllib.loads(text)
         packages = [*document.get("package", ()), *document.get("packages", ())]
         return [(normalise(item["name"]), str(item.get("version", ""))) for item in packages]
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        return [("unreadable lock file", digest(path.name))]
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return [(f"file {path}", digest(text))]  # of a form not known: any change of it counts for all
 
 
-def _required_in(path: Path) -> list[tuple[str, str]]:
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []
-    plain = [line.partition(" #")[0].strip() for line in lines]
+def _required_in(path: str, text: str) -> list[tuple[str, str]]:
+    plain = [line.partition(" #")[0].strip() for line in text.splitlines()]
     return [
-        (_requirement_name(line) or f"{path.name}: {line}", line)
+        (_requirement_name(line) or f"file {path}: {line}", line)
         for line in plain
         if line and not line.startswith(("#", "--hash"))
     ]

@@ -5,10 +5,11 @@ that runs when the module is imported: statements, class bodies, decorators, def
 docstrings. A unit's fingerprint is a hash of its normalised syntax tree, so comments, layout, quotes and the
 spelling of numbers change nothing, and every other edit changes the unit it is in.
 
-* The header of a function (name, arguments, decorators, annotations, docstring) belongs to the function *and* to
-  what surrounds it, since it is evaluated there.
+* The header of a function (name, arguments, decorators, annotations, docstring) belongs to the function *and*
+  to what surrounds it, since it is evaluated there.
 * Lambdas, comprehensions and classes inside functions belong to the function around them.
-* ``tests`` is the level without the headers of ``test…`` functions: adding a test to a file selects this test only.
+* ``tests`` is the level without the headers of ``test…`` functions: adding a test to a file
+  selects this test only.
 """
 
 import ast
@@ -61,7 +62,7 @@ class Source(msgspec.Struct, frozen=True, array_like=True):
     imports: tuple[ImportedName, ...]
 
 
-class NotPython(Exception):  # noqa: N818 - says what the file is
+class NotPython(Exception):
     """The file cannot be parsed as Python: its content is what counts."""
 
 
@@ -132,7 +133,7 @@ def _may_be_kept(function: _Function) -> bool:
 
 
 def _names(decorator: ast.expr) -> set[str]:
-    """Names of a decorator without its arguments: {"pytest", "fixture"} of @pytest.fixture(scope="module")."""
+    """Names in a decorator, arguments aside: {"pytest", "fixture"} of @pytest.fixture(scope="module")."""
     found = set()
     node: ast.expr = decorator
     while True:
@@ -201,6 +202,7 @@ def _write(node: Any, *, headers: str) -> Iterator[str]:
     """Write a tree so that two are equal exactly when they mean the same.
 
     Args:
+        node: a node, a list of them, or a value in one.
         headers: what to write of functions: "all" their headers, "tests" headers but those of tests,
             "bodies" everything.
     """

@@ -4,6 +4,7 @@ Only a test that is known, whose last run ended well, and none of whose inputs c
 else runs.
 """
 
+import itertools
 from collections.abc import Collection, Mapping
 from typing import Literal
 
@@ -60,7 +61,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 def is_flaky(outcomes: str) -> bool:
     """Whether the last outcomes changed between good and bad more than once."""
     bad = [letter in BAD_LETTERS for letter in outcomes]
-    return sum(first != second for first, second in zip(bad, bad[1:], strict=False)) > 1
+    return sum(first != second for first, second in itertools.pairwise(bad)) > 1
 
 
 def verdict(record: CaseRecord, changed: str | None, since_reference: str | None) -> Verdict:

@@ -3,18 +3,20 @@
 import os
 import sys
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-
-from toolkit.impact.distributions import Installed, installed
-from toolkit.impact.fingerprints import GONE, digest
+from toolkit.errors import ChangesUnknown
+from toolkit.impact.changes import old_contents
+from toolkit.impact.dependencies import Interner, ProcessInputs
+from toolkit.impact.distributions import installed
+from toolkit.impact.fingerprints import digest
 from toolkit.impact.inputs import CaseInputs, Input, Traced
 from toolkit.impact.selection import Selection, select
 from toolkit.impact.state import ProjectState, fingerprints
 from toolkit.impact.store import DependencyStore
-from toolkit.impact.trails import Interner, ProcessInputs, first_uses, offspring, read_trails
+from toolkit.impact.trails import ProcessTrail, first_uses, offspring, read_trails
+from toolkit.impact.tree import DiskTree, PastTree, Tree
 from toolkit.records import NodeId, Outcome
 
 STALE = "changed while the tests ran"
@@ -27,38 +29,35 @@ def environment_name() -> str:
     return f"{sys.implementation.name}-{major}.{minor}-{sys.platform}"
 
 
-def pytest_settings(root: Path, options: Iterable[str] = ()) -> dict[str, str]:
+def pytest_settings(tree: Tree, options: Iterable[str] = ()) -> dict[str, str]:
     """Return what configures all tests of a project: Python, the configuration of pytest, options.
 
     Args:
-        root: the project.
+        tree: files of the project.
         options: of the command line that change what tests do.
     """
     return {
         "python": sys.version,
-        "pytest": digest("\0".join(_configuration_texts(root))),
+        "pytest": digest("\0".join(_configuration_texts(tree))),
         "options": digest("\0".join(options)),
     }
 
 
-def _configuration_texts(root: Path) -> Iterable[str]:
+def _configuration_texts(tree: Tree) -> Iterable[str]:
     for name in ("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml"):
-        yield _text(root / name)
+        yield _text(tree, name)
     for name in ("tox.ini", "setup.cfg"):
-        text = _text(root / name)
+        text = _text(tree, name)
         yield text if "pytest" in text else ""
     try:
-        document = tomllib.loads(_text(root / "pyproject.toml"))
+        document = tomllib.loads(_text(tree, "pyproject.toml"))
         yield repr(document.get("tool", {}).get("pytest", {}))
     except tomllib.TOMLDecodeError:
-        yield _text(root / "pyproject.toml")
+        yield _text(tree, "pyproject.toml")
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
+def _text(tree: Tree, path: str) -> str:
+    return (tree.read(path) or b"").decode("utf-8", "replace")
 
 
 class ImpactSession:
@@ -83,61 +82,84 @@ class ImpactSession:
         self.store = store
         self.environment = environment_name()
         self._environ = dict(os.environ if environ is None else environ)
-        self._settings = pytest_settings(root, options)
-        self._installed: Installed | None = None
+        self._options = tuple(options)
 
-    def state(self, modules: Iterable[str]) -> ProjectState:
-        """Return the project as it is now.
+    def state(self, modules: Iterable[str], tree: Tree | None = None) -> ProjectState:
+        """Return the project as it is now, or in another state of its files.
 
         Args:
             modules: top-level modules that tests are known to import.
+            tree: None: what is on disk.
         """
-        if self._installed is None:
-            self._installed = installed(self.store, self.root)
-        settings = {**self._settings, "packages": self._installed.others(modules)}
+        tree = DiskTree(self.root) if tree is None else tree
+        packages = installed(self.store, tree)
         return ProjectState(
-            self.root,
+            tree,
             self.store,
             environ=self._environ,
-            settings=settings,
-            distributions=self._installed.fingerprint,
+            settings={**pytest_settings(tree, self._options), "packages": packages.others(modules)},
+            distributions=packages.fingerprint,
         )
 
     # -- before the run ------------------------------------------------------------------------------------
 
-    def changed(self) -> tuple[dict[int, Input], dict[NodeId, str]]:
-        """Return the recorded inputs that are not as they were, and the tests that depend on one of them."""
-        rows = list(self.store.inputs())
-        state = self.state({item.name for _number, item, _fingerprint in rows if item.kind == "distribution"})
-        now: dict[Input, str] = {}
-        changed: dict[int, Input] = {}
-        with self.store.transaction():  # parsed files are kept
-            for number, item, fingerprint in rows:
-                if item not in now:
-                    now[item] = state.fingerprint(item)
-                if now[item] != fingerprint:
-                    changed[number] = item
-        tests = self.store.dependents(self.environment, changed)
-        return changed, {test: str(changed[number]) for test, number in tests.items()}
+    def changed(self, reference: str = "") -> tuple[dict[NodeId, str], dict[NodeId, str]]:
+        """Return the tests with an input that is not as it was recorded, and since a git revision.
 
-    def plan(self, *, full: str = "", since_reference: Mapping[NodeId, str] | None = None) -> Selection:
+        Raises:
+            ChangesUnknown: git cannot tell what changed since the reference.
+        """
+        rows = list(self.store.inputs())
+        modules = {item.name for _number, item, _fingerprint in rows if item.kind == "distribution"}
+        now = self.state(modules)
+        items = {item for _number, item, _fingerprint in rows}
+        with self.store.transaction():  # parsed files are kept
+            today = {item: now.fingerprint(item) for item in items}
+            differing = self._since(reference, modules, today) if reference else set()
+        changed = {number: item for number, item, recorded in rows if today[item] != recorded}
+        touched = {number: item for number, item, _recorded in rows if item in differing}
+        return self._dependents(changed), self._dependents(touched)
+
+    def _since(self, reference: str, modules: set[str], today: Mapping[Input, str]) -> set[Input]:
+        past = PastTree(DiskTree(self.root), old_contents(self.root, reference))
+        then = self.state(modules, past)
+        return {item for item, fingerprint in today.items() if then.fingerprint(item) != fingerprint}
+
+    def _dependents(self, inputs: Mapping[int, Input]) -> dict[NodeId, str]:
+        found = self.store.dependents(self.environment, inputs)
+        return {test: str(inputs[number]) for test, number in found.items()}
+
+    def plan(self, *, full: str = "", reference: str = "") -> Selection:
         """Decide which of the known tests to leave out."""
         known = self.store.tests(self.environment)
         if full or not known:
             return select(known, {}, full=full or "nothing is recorded yet")
-        _inputs, changed = self.changed()
+        try:
+            changed, since_reference = self.changed(reference)
+        except ChangesUnknown as error:
+            return select(known, {}, full=str(error))
         return select(known, changed, since_reference)
 
     # -- after the run -------------------------------------------------------------------------------------
 
-    def traced(self, folder: Path, results: Mapping[NodeId, tuple[Outcome, float]]) -> Traced:
+    def import_trails(self, folder: Path) -> None:
+        """Store what a run recorded; a test that was begun and has no result is forgotten: it runs again."""
+        trails = read_trails(folder)
+        results = {test: result for trail in trails for test, result in trail.results.items()}
+        lost = {NodeId(test) for trail in trails for test in trail.begun} - set(results)
+        with self.store.transaction():
+            self.store.record(self.environment, self.traced(trails, results))
+            self.store.forget(self.environment, lost)
+
+    def traced(
+        self, trails: Sequence[ProcessTrail], results: Mapping[NodeId, tuple[Outcome, float]]
+    ) -> Traced:
         """Turn the trails of a run into the dependencies of its tests.
 
         Args:
-            folder: of the trails.
+            trails: of all processes of the run.
             results: outcome and seconds of every test that ended.
         """
-        trails = read_trails(folder)
         intern = Interner()
         state = self.state(())
         test_files = frozenset(test.partition("::")[0] for test in results)
@@ -156,35 +178,15 @@ class ImpactSession:
         )
         tops = {item.name for item in intern.inputs if item.kind == "distribution"}
         state = self.state(tops)
-        stamps = first_uses(trails)
+        contents = first_uses(trails)
         found = [
-            STALE if self._moved(item, stamps) else fingerprint
+            STALE if self._moved(item, contents, state) else fingerprint
             for item, fingerprint in zip(intern.inputs, fingerprints(state, intern.inputs), strict=True)
         ]
         return Traced(inputs=tuple(intern.inputs), fingerprints=tuple(found), cases=cases)
 
-    def _moved(self, item: Input, stamps: Mapping[str, set[tuple[int, int]]]) -> bool:
+    def _moved(self, item: Input, contents: Mapping[str, set[str]], state: ProjectState) -> bool:
         """Whether a file is no longer as it was when the run first used it."""
-        if item.kind not in {"function", "module", "tests", "source", "file"} or item.name not in stamps:
+        if item.kind not in {"function", "module", "tests", "source", "file"} or item.name not in contents:
             return False
-        try:
-            found = (self.root / item.name).stat()
-        except OSError:
-            return True
-        return stamps[item.name] != {(found.st_mtime_ns, found.st_size)}
-
-    def record(self, traced: Traced) -> None:
-        """Store the dependencies of a run."""
-        with self.store.transaction():
-            self.store.record(self.environment, traced)
-
-
-class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """The file by which the controller tells its workers what to leave out."""
-
-    folder: str
-    left_out: frozenset[NodeId] = frozenset()
-    deselect: bool = True
-
-
-__all__ = ["GONE", "ImpactSession", "RunPlan", "environment_name", "pytest_settings"]
+        return contents[item.name] != {state.content(item.name)}

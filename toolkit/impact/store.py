@@ -1,8 +1,11 @@
 """The dependencies of all tests, in one SQLite file.
 
-A run appends a *segment*: up to :data:`SEGMENT_TESTS` tests that were recorded together. For each input of these
-tests a posting holds a bitmap of the tests that depend on it, so a plan reads only the postings of inputs that
-changed, and recording never rewrites what earlier runs stored. A test counts only in the segment that its row in
+A run appends a *segment*: up to :data:`SEGMENT_TESTS` tests that were recorded together. For each input of
+these
+tests a posting holds a bitmap of the tests that depend on it, so a plan reads only the postings of inputs
+that
+changed, and recording never rewrites what earlier runs stored. A test counts only in the segment that its
+row in
 ``tests`` names; segments that no test names any more are dropped, small ones are merged.
 
 Size: a posting costs about as much as its distinct bits, compressed. The growth is linear in tests x inputs.
@@ -33,7 +36,8 @@ CREATE TABLE inputs (            -- one row for each state of a thing that tests
 CREATE TABLE segments (id INTEGER PRIMARY KEY, size INTEGER NOT NULL, created REAL NOT NULL);
 CREATE TABLE tests (
   environment TEXT NOT NULL, node TEXT NOT NULL, segment INTEGER, position INTEGER,
-  outcomes TEXT NOT NULL DEFAULT '', duration REAL NOT NULL DEFAULT 0, since_bad INTEGER NOT NULL DEFAULT 1000,
+  outcomes TEXT NOT NULL DEFAULT '', duration REAL NOT NULL DEFAULT 0, since_bad INTEGER NOT NULL DEFAULT
+  1000,
   PRIMARY KEY (environment, node)) WITHOUT ROWID;
 CREATE INDEX tests_by_segment ON tests (segment);
 CREATE TABLE postings (          -- which tests of a segment depend on an input: a compressed bitmap

@@ -1,6 +1,7 @@
 """What a test touches while it runs: functions, modules, files, folders, variables, child processes.
 
-Standard library only: the same code runs in pytest, in its workers and in the Python processes that tests start.
+Standard library only: the same code runs in pytest, in its workers and in the Python processes that tests
+start.
 
 .. code-block:: text
 

@@ -1,6 +1,7 @@
 """Files, folders, imports and child processes, by an audit hook (PEP 578).
 
-The hook sees every audited event of the process and cannot be removed, so it is one dictionary look-up for the
+The hook sees every audited event of the process and cannot be removed, so it is one dictionary look-up for
+the
 events that do not matter, is silent once tracing stopped, and never raises.
 """
 
@@ -23,6 +24,7 @@ PARTS_OF_THE_RUNNER = (
     f"{os.sep}coverage{os.sep}",
     f"{os.sep}xdist{os.sep}",
     f"{os.sep}toolkit{os.sep}tracing{os.sep}",
+    f"{os.sep}toolkit{os.sep}plugin{os.sep}",
 )
 """Parts of file names of code whose own reading and listing says nothing about a test."""
 
@@ -91,7 +93,7 @@ class AuditHook:
     def _made_code(self, arguments: tuple[Any, ...]) -> None:
         """Code built by hand (``code.replace``, unpickled): its functions cannot be seen, its file can."""
         filename = arguments[1]
-        if isinstance(filename, str) and not _from_runner(sys._getframe(2)):  # noqa: SLF001
+        if isinstance(filename, str) and not _from_runner(sys._getframe(2)):
             self._touch_path("file", filename)
 
     def _import(self, arguments: tuple[Any, ...]) -> None:
@@ -126,7 +128,7 @@ class AuditHook:
         path = self.tracer.borders.relative(filename)
         if path is None or path in self.tracer.made:
             return
-        frame = sys._getframe(2)  # noqa: SLF001 - 0 is this function, 1 the hook, 2 who opens
+        frame = sys._getframe(2)
         if _writes(mode, flags) and _empties(mode, flags, filename):
             self.tracer.made.add(path)
             return
@@ -143,7 +145,7 @@ class AuditHook:
         self._touch_path("file", arguments[0])
 
     def _list(self, arguments: tuple[Any, ...]) -> None:
-        frame = sys._getframe(2)  # noqa: SLF001
+        frame = sys._getframe(2)
         if frame.f_code.co_filename.startswith(MACHINERY) or _from_runner(frame):
             return
         self._touch_path("folder", "." if arguments[0] is None else arguments[0])
@@ -180,9 +182,11 @@ class AuditHook:
 
     def _child(self, program: object, environment: object, *, what: str) -> None:
         """A child is traced when it is Python and inherits the token; else the test may depend on all."""
-        if self.tracer is None or _asked_by(sys._getframe(3)):  # noqa: SLF001
+        if self.tracer is None or _asked_by(sys._getframe(3)):
             return
-        name = os.path.basename(os.fsdecode(program)) if isinstance(program, (str, bytes, os.PathLike)) else ""
+        name = (
+            os.path.basename(os.fsdecode(program)) if isinstance(program, (str, bytes, os.PathLike)) else ""
+        )
         python = bool(_PYTHON.match(name)) or name == os.path.basename(sys.executable)
         if python and _passes_token(environment):
             self.tracer.expect_child()
@@ -217,12 +221,16 @@ def _from_runner(frame: FrameType | None) -> bool:
         if frame is None:
             return False
         filename = frame.f_code.co_filename
-        if any(part in filename for part in PARTS_OF_THE_RUNNER):
+        if _is_runner(filename):
             return True
         if not _is_plumbing(filename):
             return False
         frame = frame.f_back
     return False
+
+
+def _is_runner(filename: str) -> bool:
+    return any(part in filename for part in PARTS_OF_THE_RUNNER)
 
 
 def _is_plumbing(filename: str) -> bool:
@@ -251,7 +259,9 @@ def _asked_by(frame: FrameType | None) -> bool:
     for _ in range(8):
         if frame is None:
             return False
-        if frame.f_globals.get("__name__") in ASKS_THE_MACHINE:
+        if frame.f_globals.get("__name__") in ASKS_THE_MACHINE or _is_runner(frame.f_code.co_filename):
             return True
+        if "subprocess" not in frame.f_code.co_filename and not _is_plumbing(frame.f_code.co_filename):
+            return False
         frame = frame.f_back
     return False

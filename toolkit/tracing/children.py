@@ -52,6 +52,9 @@ def end(traced: object, folder: str, parent: str) -> None:
 def is_running(pid: int) -> bool:
     """Whether a process still runs; a zombie does not. When in doubt: yes."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2][1] != "Z"
+        return (
+            Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2][1]
+            != "Z"
+        )
     except (OSError, IndexError):
         return not os.path.isdir("/proc/self")

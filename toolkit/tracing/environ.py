@@ -1,6 +1,7 @@
 """Variables read through ``os.environ``: names of what tests and the code under test ask for.
 
-``os.environ`` passes every name through its ``encodekey``; that function is wrapped. Iterating passes every name
+``os.environ`` passes every name through its ``encodekey``; that function is wrapped. Iterating passes every
+name
 through ``decodekey``, which counts as reading all of them, except for a copy (as made for child processes,
 which are followed in their own way).
 """
@@ -14,6 +15,9 @@ from typing import Any
 IGNORED_PREFIXES = ("PYTEST_", "TOOLKIT_", "COV_", "COVERAGE_", "_PYTEST", "_TOOLKIT")
 """Variables of the runner itself."""
 
+OF_THE_SHELL = frozenset({"PWD", "OLDPWD", "SHLVL", "_"})
+"""Variables that change with every step in a shell and that no program should depend on."""
+
 PLUMBING = ("os.py", "_collections_abc.py", "<frozen os>", "<frozen _collections_abc>")
 """Ends of file names between the mapping and whoever reads."""
 
@@ -26,6 +30,7 @@ NOT_READING = (
     f"{os.sep}subprocess.py",
     f"{os.sep}tempfile.py",
     f"{os.sep}toolkit{os.sep}tracing{os.sep}",
+    f"{os.sep}toolkit{os.sep}plugin{os.sep}",
     f"{os.sep}execnet{os.sep}",
 )
 """Parts of file names of code that reads variables for itself or to put them back later."""
@@ -49,16 +54,18 @@ class EnvironWatch:
 
     def _encoding(self, name: Any) -> Any:
         if isinstance(name, str) and not name.startswith(IGNORED_PREFIXES):
-            self._note(name, sys._getframe(1))  # noqa: SLF001
+            self._note(name, sys._getframe(1))
         return self._encode(name)
 
     def _decoding(self, raw: Any) -> Any:
         name = self._decode(raw)
         if isinstance(name, str) and not name.startswith(IGNORED_PREFIXES):
-            self._note(name, sys._getframe(1))  # noqa: SLF001
+            self._note(name, sys._getframe(1))
         return name
 
     def _note(self, name: str, frame: FrameType | None) -> None:
+        if name in OF_THE_SHELL:
+            return
         while frame is not None and frame.f_code.co_filename.endswith(PLUMBING):
             if frame.f_code.co_name in {"__setitem__", "copy", "__delitem__", "get_exec_path", "__repr__"}:
                 return

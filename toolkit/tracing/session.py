@@ -73,7 +73,9 @@ class TracedProcess:
             return
         for function in gc.get_objects():
             if type(function) is FunctionType and borders.relative(function.__code__.co_filename):
-                self.tracer.functions.watch(function.__code__, lambda file: borders.relative(file) is not None)
+                self.tracer.functions.watch(
+                    function.__code__, lambda file: borders.relative(file) is not None
+                )
         for name, path in early:
             self.tracer.note_file(path, os.path.join(borders.root, path))
             self.tracer.trail.write(["early", name, path])

@@ -1,18 +1,23 @@
 """The tracer: a stack of contexts, and for each one what it touched.
 
 A context is what dependencies are credited to: a *test*, an instance of a *shared fixture* (class, module,
-package, session), the *import* of a module, the *collection* of a file, or the *session* itself. A test refers
+package, session), the *import* of a module, the *collection* of a file, or the *session* itself. A test
+refers
 to the fixture instances it used and to the modules it imported; ``toolkit.impact.trails`` follows these
 references.
 
-Caches hide dependencies: what one test computed and kept, later tests use without running it. Therefore, at the
+Caches hide dependencies: what one test computed and kept, later tests use without running it. Therefore, at
+the
 first entry of a function in a process, the functions on the stack are noted that were themselves entered for
-the first time in the same context, or that keep things for later (:func:`keeps`): whoever enters one of those is
+the first time in the same context, or that keep things for later (:func:`keeps`): whoever enters one of
+those is
 credited with the new function as well.
 """
 
 import dis
 import functools
+import hashlib
+import io
 import os
 import sys
 from types import CodeType, FrameType
@@ -22,8 +27,14 @@ from toolkit.tracing.borders import Borders
 from toolkit.tracing.functions import FunctionMonitor
 from toolkit.tracing.trail import TrailWriter
 
-LOADERS = frozenset({"import_module", "__import__", "exec_module", "load_module", "entry_points", "find_spec"})
+LOADERS = frozenset(
+    {"import_module", "__import__", "exec_module", "load_module", "entry_points", "find_spec"}
+)
 """Functions that mention one of these names load code by name: what they load first is kept for all."""
+
+
+OUTER = frozenset({"session", "collection"})
+"""Kinds of contexts in which mostly pytest itself is at work."""
 
 
 class Context:
@@ -73,7 +84,7 @@ class Tracer:
         self._first_context: dict[int, int] = {}  # id of code → number of the context it first ran in
         self._written_codes: set[int] = set()
         self._near: dict[int, set[int]] = {}
-        self._files: dict[str, list[Any]] = {}
+        self._files: dict[str, str] = {}
         self._stopped = False
         self._expected = 0
         self.boundaries: set[int] = set()  # ids of code objects at which a look up the stack ends
@@ -120,6 +131,8 @@ class Tracer:
 
     def pop(self, context: Context) -> None:
         """End a context and those left open in it (an import that failed); write what they touched."""
+        if context not in self._stack:
+            return
         while len(self._stack) > 1:
             top = self._stack.pop()
             top.functions |= self.functions.take_all()
@@ -134,7 +147,7 @@ class Tracer:
         self.functions.rearm_fresh()
         context = self._new("test", name)
         self._stack.append(context)
-        if len(sys._current_frames()) > 1:  # noqa: SLF001 - the documented way to see other threads
+        if len(sys._current_frames()) > 1:
             self._credit_threads(context)
         return context
 
@@ -158,8 +171,8 @@ class Tracer:
         self._stack[-1].add("uses", str(context.number))
 
     def _credit_threads(self, context: Context) -> None:
-        here = sys._getframe()  # noqa: SLF001 - see begin_test
-        for frame in sys._current_frames().values():  # noqa: SLF001
+        here = sys._getframe()
+        for frame in sys._current_frames().values():
             walk: FrameType | None = None if frame is here else frame
             while walk is not None:
                 position = self.functions.index.get(id(walk.f_code))
@@ -188,7 +201,7 @@ class Tracer:
     def _begin_import(self, code: CodeType, path: str) -> None:
         context = self.push("import", path, code)
         self.functions.watch_return(code)
-        name = _module_name(sys._getframe(4))  # noqa: SLF001 - who calls exec(), above the audit hook
+        name = _module_name(sys._getframe(4))
         self.trail.write(["module", name, path, context.number])
 
     def _close_finished_imports(self) -> None:
@@ -219,12 +232,14 @@ class Tracer:
     def _holders(self, number: int, skip: CodeType | None = None) -> list[int]:
         """Positions of the functions on the stack that may keep what runs now for first time."""
         found = []
-        frame: FrameType | None = sys._getframe(2)  # noqa: SLF001
+        frame: FrameType | None = sys._getframe(2)
         while frame is not None and id(frame.f_code) not in self.boundaries:
             code = frame.f_code
             position = self.functions.index.get(id(code))
-            if position is not None and code is not skip and (
-                self._first_context.get(id(code)) == number or keeps(code)
+            if (
+                position is not None
+                and code is not skip
+                and (self._first_context.get(id(code)) == number or keeps(code))
             ):
                 found.append(position)
             frame = frame.f_back
@@ -233,16 +248,26 @@ class Tracer:
     # -- everything else ---------------------------------------------------------------------------------
 
     def touch(self, kind: str, item: str, value: Any = 1) -> None:
-        """The current context touched a file, folder, variable, child process …"""
+        """The current context touched a file, folder, variable, child process or the like."""
         context = self._stack[-1]
         if item in context.items.get(kind, ()):
             return
+        if context.kind in OUTER and not self._asked_by_project():
+            return  # pytest and its plugins work for themselves
         context.add(kind, item, value)
         if kind in {"file", "folder", "absent"}:
             for holder in self._holders(context.number):
                 self._near_item(holder, kind, item)
         if self.immediate:
             self.trail.write(["touch", context.number, context.kind, context.name, {kind: {item: value}}, []])
+
+    def _asked_by_project(self) -> bool:
+        frame: FrameType | None = sys._getframe(2)
+        while frame is not None:
+            if id(frame.f_code) in self.functions.index:
+                return True
+            frame = frame.f_back
+        return False
 
     def _near_item(self, holder: int, kind: str, item: str) -> None:
         self.trail.write(*self._code_lines([holder]), ["near", holder, [], {kind: [item]}])
@@ -255,14 +280,10 @@ class Tracer:
         self.has_children = True
 
     def note_file(self, path: str, filename: str) -> None:
-        """Remember time and size of a file at its first use, to see later whether it changed meanwhile."""
+        """Remember a file's content at its first use, to see later whether it changed meanwhile."""
         if path not in self._files:
-            try:
-                found = os.stat(filename)
-            except OSError:
-                return
-            self._files[path] = [found.st_mtime_ns, found.st_size]
-            self.trail.write(["file", path, found.st_mtime_ns, found.st_size])
+            self._files[path] = content = content_digest(filename)
+            self.trail.write(["file", path, content])
 
     # -- writing -----------------------------------------------------------------------------------------
 
@@ -313,10 +334,19 @@ def python_version() -> str:
     return ".".join(map(str, sys.version_info[:3]))
 
 
+def content_digest(filename: str) -> str:
+    """Return a short hash of a file's content; empty when it cannot be read."""
+    try:
+        with io.FileIO(filename) as stream:
+            return hashlib.blake2b(stream.readall(), digest_size=12).hexdigest()
+    except OSError:
+        return ""
+
+
 def _running_codes() -> set[int]:
     """Ids of all code objects on the stacks of all threads."""
     running = set()
-    for top in sys._current_frames().values():  # noqa: SLF001 - the documented way to see other threads
+    for top in sys._current_frames().values():
         frame: FrameType | None = top
         while frame is not None:
             running.add(id(frame.f_code))
@@ -337,7 +367,7 @@ def _module_name(frame: FrameType | None) -> str:
     return ""
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _keeps(identity: int, code: CodeType) -> bool:  # noqa: ARG001 - code objects of two files may be equal
     loads_global = stores = False
     for instruction in dis.get_instructions(code):
@@ -354,5 +384,5 @@ def _keeps(identity: int, code: CodeType) -> bool:  # noqa: ARG001 - code object
 
 
 def keeps(code: CodeType) -> bool:
-    """Whether a function seems to keep things beyond its call: it stores to globals, or loads code by name."""
+    """Whether a function seems to keep things beyond its call: stores to globals, loads code by name."""
     return _keeps(id(code), code)

@@ -2,16 +2,20 @@
 
 One file per process, ``<folder>/<name>.trail``; each line is a JSON array whose first item says what it is:
 
-=========  ============================================================================================
-``start``  process id, name of the process, context it was started in, Python version, tracing by functions
-``code``   index, path, qualified name, first line: a function of the project that was entered
-``file``   index of a path: path, time of change (ns), size when it was first used
-``near``   index of a function, indexes of functions that it ran first and may keep the result of
-``module`` name, path, context number of its import
-``touch``  context number, kind, name, then what it touched; several lines of one context add up
-``over``   context number: it ended
-``end``    the process ended by itself
-=========  ============================================================================================
+==========  ===========================================================================================
+``start``   process id, Python version, whether functions are traced, parent, context it was started in
+``early``   name, path: a module that was imported before tracing began
+``module``  name, path, context number of its import
+``file``    path, hash of its content when it was first used
+``code``    index, path, qualified name, first line: a function of the project that was entered
+``near``    index of a function, indexes of functions that it ran first and may keep the result of, files
+``touch``   context number, kind, name, what it touched, functions; several lines of one context add up
+``begin``   a test begins: node id
+``result``  it ended: node id, outcome, seconds
+``gone``    name of a child process, number of the context in which it was no longer running
+``until``   last line but one of a child: number of its parent's context in which it ended
+``end``     the process ended by itself
+==========  ===========================================================================================
 """
 
 import json
