@@ -60,9 +60,13 @@ class Project:
         self.output = done.stdout + done.stderr
         assert done.returncode == code, self.output
         pattern = r"^(?:\[gw\d+\].*?)?\S*?::(.+?)(?: (?:PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS).*| *)$"
-        plain = re.findall(r"^\S+?::(\S+) (?:PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)", self.output, re.MULTILINE)
+        plain = re.findall(
+            r"^\S+?::(\S+) (?:PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)", self.output, re.MULTILINE
+        )
         return set(plain) | set(re.findall(r"(?:PASSED|FAILED|ERROR|SKIPPED) \S+?::(\S+)", self.output)) or (
-            set(re.findall(pattern, self.output, re.MULTILINE)) if "no tests ran" not in self.output else set()
+            set(re.findall(pattern, self.output, re.MULTILINE))
+            if "no tests ran" not in self.output
+            else set()
         )
 
 

@@ -64,7 +64,7 @@ def _take_near(trail: ProcessTrail, holder: int, kept: list[int], items: dict[st
     trail.near_items.setdefault(holder, []).extend(found)
 
 
-def _take_touch(
+def _take_touch(  # noqa: PLR0917 - the fields of a line
     trail: ProcessTrail, number: int, kind: str, name: str, items: dict[str, Any], functions: list[int]
 ) -> None:
     touched = trail.contexts.setdefault(number, Touched())
