@@ -3,7 +3,6 @@
 SQL is written once, with ``?`` for parameters and nothing that only one of the two understands.
 """
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
@@ -124,8 +123,8 @@ def migrate(database: Database) -> None:
         for text in _steps(version):
             database.create(text)
         if version < schema.VERSION:
-            facts = (("schema", schema.VERSION), ("toolkit", __version__), ("migrated", int(time.time())))
-            database.replace("facts", ("name", "value"), [(name, str(value)) for name, value in facts])
+            set_fact(database, "schema", schema.VERSION)
+            set_fact(database, "toolkit", __version__)
 
 
 def _steps(version: int) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ The first line says what it is; every other line is one whole run record. Runs k
 several machines can be imported in any order and as often as one likes.
 """
 
+import contextlib
 import gzip
 import os
 import zlib
@@ -72,7 +73,8 @@ def write_export(history: History, path: Path, **chosen: Unpack[Chosen]) -> int:
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
     return written
 
 

@@ -3,10 +3,9 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from toolkit.history import recent
 from toolkit.history.answers import Pruned
 from toolkit.history.database import Database, Row, chunks
-from toolkit.history.writing import remove_runs
+from toolkit.history.writing import remove_runs, settle
 
 
 def prune(database: Database, *, before: float | None, keep: int | None, dry_run: bool) -> Pruned:
@@ -40,8 +39,7 @@ def _outdated(database: Database, before: float | None, keep: int | None) -> lis
 def _remove(database: Database, rows: Sequence[Row]) -> None:
     remove_runs(database, [row[0] for row in rows])
     database.keep("pruned", ("run",), [(row[1],) for row in rows])
-    recent.rebuild(database)
-    database.rows("DELETE FROM tests WHERE test NOT IN (SELECT test FROM recent)")
+    settle(database)
     _remove_unused_texts(database)
 
 

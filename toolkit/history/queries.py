@@ -96,7 +96,7 @@ def _result(database: Database, test: NodeId, test_number: int, row: Row) -> Res
         "WHERE a.run = ? AND a.test = ? ORDER BY a.number",
         (run_number, test_number),
     )
-    texts = load_texts(database, (row[_REASON] for row in rows))
+    texts = load_texts(database, (key for row in rows for key in row[-2:]))
     return Result(
         test=test,
         outcome=OUTCOMES[letter],
@@ -105,9 +105,6 @@ def _result(database: Database, test: NodeId, test_number: int, row: Row) -> Res
         attempts=tuple(reading.attempt(test, row[0], row[1:], texts) for row in rows),
         **dict(zip(_RESULT, columns, strict=True)),
     )
-
-
-_REASON = 11  # after the number: the place of the reason in reading.ATTEMPT
 
 
 def newest(database: Database, *, limit: int) -> dict[NodeId, Recent]:

@@ -1,26 +1,40 @@
 """Rows → the records they were made of: attempts, failures, whole runs."""
 
-import zlib
 from collections.abc import Iterable, Mapping
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
 import msgspec
 
 from toolkit.history.database import Database, Row
 from toolkit.history.letters import OUTCOMES
-from toolkit.history.texts import load_texts, storable
-from toolkit.history.writing import Details
+from toolkit.history.texts import load_texts, storable, unpacked
 from toolkit.records import Attempt, CaseResult, Failure, Frame, NodeId, RunRecord
 
-ATTEMPT = (
-    "a.outcome, a.worker, a.turn, a.started, a.duration, a.setup, a.call, a.teardown, a.cpu, a.memory, "
-    "a.reason, t.file, t.line, t.markers"
-)
-"""Columns of ``attempts a`` and ``tests t`` that :func:`attempt` takes."""
+_FIELDS = {
+    "outcome": "a.outcome",
+    "worker": "a.worker",
+    "order": "a.turn",
+    "started": "a.started",
+    "duration": "a.duration",
+    "setup": "a.setup",
+    "call": "a.call",
+    "teardown": "a.teardown",
+    "cpu": "a.cpu",
+    "memory": "a.memory",
+    "file": "t.file",
+    "line": "t.line",
+    "markers": "t.markers",
+    "reason": "a.reason",
+}
+"""Field of an attempt → its column."""
+
+ATTEMPT = ", ".join((*_FIELDS.values(), "a.more"))
+"""Columns of ``attempts a`` and ``tests t`` that :func:`attempt` takes; the last two are keys of texts."""
 
 FAILURE = "f.phase, f.exception, f.message, f.traceback, f.frames, f.sections"
-"""Columns of ``failures f`` that :func:`failure` takes."""
+"""Columns of ``failures f`` that :func:`failure` takes; the last four are keys of texts."""
 
 Texts = Mapping[bytes | None, str]
 
@@ -31,41 +45,20 @@ _MARKERS = msgspec.json.Decoder(tuple[str, ...])
 
 def attempt(test: NodeId, number: int, row: Row, texts: Texts, failures: Iterable[Failure] = ()) -> Attempt:
     """Make an attempt of the columns :data:`ATTEMPT`."""
-    (
-        letter,
-        worker,
-        turn,
-        started,
-        duration,
-        setup,
-        call,
-        teardown,
-        cpu,
-        memory,
-        reason,
-        file,
-        line,
-        markers,
-    ) = row
-    return Attempt(
-        test=test,
-        number=number,
-        outcome=OUTCOMES[letter],
-        worker=worker,
-        order=turn,
-        started=started,
-        duration=duration,
-        setup=setup,
-        call=call,
-        teardown=teardown,
-        cpu=cpu,
-        memory=memory,
-        reason=texts[reason],
-        failures=tuple(failures),
-        file=file,
-        line=line,
-        markers=_MARKERS.decode(markers),
-    )
+    *values, more = row
+    fields = dict(zip(_FIELDS, values, strict=True))
+    fields["outcome"] = OUTCOMES[fields["outcome"]]
+    fields["markers"] = _MARKERS.decode(fields["markers"])
+    fields["reason"] = texts[fields["reason"]]
+    if texts[more]:
+        fields |= _more(texts[more])
+    return Attempt(test=test, number=number, failures=tuple(failures), **fields)
+
+
+def _more(text: str) -> dict[str, Any]:
+    told = msgspec.json.decode(text)
+    typed = msgspec.convert({"test": "", "outcome": "passed", **told}, Attempt)
+    return {name: getattr(typed, name) for name in told if name in Attempt.__struct_fields__}
 
 
 def failure(row: Row, texts: Texts) -> Failure:
@@ -76,8 +69,8 @@ def failure(row: Row, texts: Texts) -> Failure:
         exception=exception,
         message=texts[message],
         traceback=texts[traceback],
-        frames=_FRAMES.decode(texts[frames]) if frames else (),
-        sections=_SECTIONS.decode(texts[sections]) if sections else {},
+        frames=_FRAMES.decode(texts[frames] or "[]"),
+        sections=_SECTIONS.decode(texts[sections] or "{}"),
     )
 
 
@@ -86,33 +79,17 @@ def markers(text: str) -> tuple[str, ...]:
     return _MARKERS.decode(text)
 
 
-def details(data: bytes) -> Details:
-    """Read what of a run is only read together with the whole run."""
-    return msgspec.json.decode(zlib.decompress(data), type=Details)
-
-
 def run_record(database: Database, run: str) -> RunRecord | None:
     """Return a whole run as it was recorded; None when it is not there.
 
     File, line and markers of a test are those of the newest run that had it.
     """
-    rows = database.rows(
-        "SELECT number, finished, exit_code, details FROM runs WHERE run = ?", (storable(run),)
-    )
+    rows = database.rows("SELECT number, details FROM runs WHERE run = ?", (storable(run),))
     if not rows:
         return None
-    number, finished, exit_code, packed = rows[0]
-    more = details(packed)
-    return RunRecord(
-        header=more.header,
-        cases=_cases(database, number),
-        finished=finished,
-        exit_code=exit_code,
-        deselected=more.deselected,
-        lost=more.lost,
-        missing=more.missing,
-        problems=more.problems,
-    )
+    number, packed = rows[0]
+    record = msgspec.json.decode(unpacked(packed, database.where), type=RunRecord)
+    return msgspec.structs.replace(record, cases=_cases(database, number))
 
 
 def _cases(database: Database, number: int) -> tuple[CaseResult, ...]:
@@ -122,15 +99,12 @@ def _cases(database: Database, number: int) -> tuple[CaseResult, ...]:
         "JOIN tests t ON t.test = a.test WHERE a.run = ? ORDER BY a.position, a.number",
         (number,),
     )
-    texts = load_texts(database, (row[_REASON] for row in rows))
+    texts = load_texts(database, (key for row in rows for key in row[-2:]))
     cases = []
     for (_, node), tries in groupby(rows, key=itemgetter(0, 1)):
         attempts = tuple(attempt(node, row[3], row[4:], texts, failures.get(row[2:4], ())) for row in tries)
         cases.append(CaseResult(test=node, attempts=attempts))
     return tuple(cases)
-
-
-_REASON = 4 + 10
 
 
 def _failures(database: Database, number: int) -> Mapping[tuple[int, int], list[Failure]]:

@@ -11,7 +11,7 @@ There are no foreign keys: one writer at a time inserts whole runs; ``history.ch
 import re
 from collections.abc import Mapping
 
-VERSION = 1
+VERSION = 2
 """Version of :data:`SCHEMA`. A history with a higher one is refused and left alone."""
 
 SCHEMA = """
@@ -51,7 +51,7 @@ CREATE TABLE runs (
     missing INTEGER NOT NULL,   -- collected, but without a result
     attempts INTEGER NOT NULL,
     duration REAL NOT NULL,     -- seconds of all attempts of all tests: work, not wall time
-    details BLOB NOT NULL       -- compressed JSON: the whole header, lost workers, missing tests, problems
+    details BLOB NOT NULL       -- compressed JSON: the run record without its cases
 );
 
 -- One row per test ever seen.
@@ -85,6 +85,7 @@ CREATE TABLE attempts (
     cpu REAL,                   -- seconds
     memory INTEGER,             -- bytes
     reason BLOB,                -- texts.hash: why it was skipped, expected to fail or crashed
+    more BLOB,                  -- texts.hash: JSON of what else is known of the attempt
     PRIMARY KEY (run, test, number)
 ) WITHOUT ROWID;
 
@@ -128,7 +129,9 @@ CREATE TABLE pruned (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: Mapping[int, tuple[str, ...]] = {}
+MIGRATIONS: Mapping[int, tuple[str, ...]] = {
+    2: ("ALTER TABLE attempts ADD COLUMN more BLOB",),
+}
 """Version → the statements that lead to it from the version before, in SQLite's dialect."""
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from toolkit.errors import HistoryDamaged
 from toolkit.history.database import Database, chunks
 
 
@@ -72,5 +73,20 @@ def load_texts(database: Database, keys: Iterable[bytes | None]) -> dict[bytes |
     found: dict[bytes | None, str] = dict.fromkeys(wanted, "")
     for places, piece in chunks(wanted):
         for key, body in database.rows(f"SELECT hash, body FROM texts WHERE hash IN ({places})", piece):
-            found[key] = zlib.decompress(body).decode()
+            found[key] = unpacked(body, database.where)
     return {**found, None: ""}
+
+
+def unpacked(body: bytes, where: str) -> str:
+    """Return a compressed text.
+
+    Raises:
+        HistoryDamaged: it is none; ``where`` is the history it was found in.
+    """
+    try:
+        return zlib.decompress(body).decode()
+    except (zlib.error, UnicodeDecodeError) as error:
+        raise HistoryDamaged(
+            f"{where}: a text in the history is damaged ({error}); nothing was deleted",
+            hint="invoke history.check names all damage",
+        ) from error

@@ -11,7 +11,7 @@ from toolkit.history import recent
 from toolkit.history.database import Database, Row, chunks
 from toolkit.history.letters import LETTERS, verdict
 from toolkit.history.texts import Texts, sound_json, storable, text_hash
-from toolkit.records import CaseResult, NodeId, Outcome, RunRecord, RunStarted, WorkerLost
+from toolkit.records import Attempt, CaseResult, NodeId, Outcome, RunRecord, RunStarted
 
 _RUN_COLUMNS = (
     "number", "run", "origin", "size", "build", "project", "profile", "python", "environment", "revision",
@@ -21,7 +21,7 @@ _RUN_COLUMNS = (
 _TEST_COLUMNS = ("test", "hash", "node", "file", "line", "markers", "first")
 _ATTEMPT_COLUMNS = (
     "run", "test", "number", "position", "outcome", "verdict", "total", "worker", "turn", "started",
-    "duration", "setup", "call", "teardown", "cpu", "memory", "reason",
+    "duration", "setup", "call", "teardown", "cpu", "memory", "reason", "more",
 )  # fmt: skip
 _FAILURE_COLUMNS = (
     "run", "test", "number", "part", "phase", "exception", "message", "traceback", "frames", "sections",
@@ -31,16 +31,6 @@ _LARGEST_NUMBER = 2**63 - 1
 _LARGEST_SECONDS = 1e15
 _LATEST = 2**42 - 1  # milliseconds: the year 2109
 _HASH_BITS = 21
-
-
-class Details(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What of a run is only read together with the whole run."""
-
-    header: RunStarted
-    deselected: int = 0
-    lost: tuple[WorkerLost, ...] = ()
-    missing: tuple[NodeId, ...] = ()
-    problems: tuple[str, ...] = ()
 
 
 def run_number(run: str, started: float) -> int:
@@ -62,20 +52,20 @@ def write_run(database: Database, record: RunRecord, *, origin: str, size: int) 
     run = storable(record.header.run)
     with database.writing():
         older = _find(database, run)
+        if older is not None and older[1] >= _completeness(record, origin):
+            database.rows("UPDATE runs SET size = ? WHERE run = ? AND size < ?", (size, run, size))
+            return False
         if older is not None:
-            number, known = older
-            if known >= _completeness(record, origin):
-                database.rows("UPDATE runs SET size = ? WHERE number = ? AND size < ?", (size, number, size))
-                return False
-            remove_runs(database, [number])
-            recent.rebuild(database)
+            remove_runs(database, [older[0]])
         database.rows("DELETE FROM pruned WHERE run = ?", (run,))
         _write(database, record, _free_number(database, record.header), origin=origin, size=size)
+        if older is not None:
+            settle(database)
     return True
 
 
 def remove_runs(database: Database, numbers: Sequence[int]) -> None:
-    """Delete the rows of runs. The kept rows must be rebuilt afterwards, in the same transaction."""
+    """Delete the rows of runs. :func:`settle` must follow in the same transaction."""
     for places, piece in chunks(numbers):
         database.rows(f"DELETE FROM failures WHERE run IN ({places})", piece)
         database.rows(f"DELETE FROM attempts WHERE run IN ({places})", piece)
@@ -83,6 +73,18 @@ def remove_runs(database: Database, numbers: Sequence[int]) -> None:
 
 
 _Completeness = tuple[bool, bool, int, int]
+
+
+def settle(database: Database) -> None:
+    """Bring in line with the attempts what is derived from them, after runs were removed."""
+    recent.rebuild(database)
+    database.rows("DELETE FROM tests WHERE test NOT IN (SELECT test FROM recent)")
+    columns = ", ".join(f"t.{name}" for name in _TEST_COLUMNS[:-1])
+    rows = database.rows(
+        f"SELECT {columns}, min(a.run) FROM tests t JOIN attempts a ON a.test = t.test "
+        "GROUP BY t.test HAVING min(a.run) <> t.first"
+    )
+    database.replace("tests", _TEST_COLUMNS, rows)
 
 
 def _find(database: Database, run: str) -> tuple[int, _Completeness] | None:
@@ -193,7 +195,22 @@ def _attempts(run: int, test: int, place: int, case: CaseResult, texts: Texts) -
             None if attempt.cpu is None else _seconds(attempt.cpu),
             _whole(attempt.memory),
             texts.key(attempt.reason),
+            texts.json_key(_more(attempt)),
         )
+
+
+_BLANK = Attempt(test=NodeId(""), outcome=Outcome.PASSED)
+_IN_COLUMNS = {
+    "test", "number", "outcome", "worker", "order", "started", "duration", "setup", "call", "teardown", "cpu",
+    "memory", "reason", "failures", "file", "line", "markers",
+}  # fmt: skip
+_MORE = tuple(name for name in Attempt.__struct_fields__ if name not in _IN_COLUMNS)
+
+
+def _more(attempt: Attempt) -> dict[str, object]:
+    """Return the fields that have no column of their own and say something: the vocabulary may grow."""
+    values = ((name, getattr(attempt, name)) for name in _MORE)
+    return {name: value for name, value in values if value != getattr(_BLANK, name)}
 
 
 def _failures(run: int, test: int, case: CaseResult, texts: Texts) -> Iterator[Row]:
@@ -232,17 +249,7 @@ def _run_row(record: RunRecord, cases: Sequence[CaseResult], number: int, origin
         len(record.missing),
         sum(len(case.attempts) for case in cases),
         _seconds(sum(_seconds(case.duration) for case in cases)),
-        zlib.compress(sound_json(_details(record))),
-    )
-
-
-def _details(record: RunRecord) -> Details:
-    return Details(
-        header=record.header,
-        deselected=record.deselected,
-        lost=record.lost,
-        missing=record.missing,
-        problems=record.problems,
+        zlib.compress(sound_json(msgspec.structs.replace(record, cases=()))),
     )
 
 

@@ -1,1 +1,0 @@
-"""What the history means: pure functions over what was recorded, each formula with its source."""
