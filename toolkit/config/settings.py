@@ -31,7 +31,8 @@ class Install(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     editable: bool = True
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
-    """Dependency groups (PEP 735); a group named "test" or "tests" is used when nothing is said."""
+    """Dependency groups (PEP 735). Where extras, groups, requires and requirements are all empty, what bears
+    the name of the tests is used, then what bears that of the developers: a group, an extra, a file."""
     requires: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     """Requirement files, relative to the project root."""

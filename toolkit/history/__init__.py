@@ -9,6 +9,7 @@
     export     history → compressed JSON lines and back
     writing    one run record → rows, in one transaction
     queries    rows → answers
+    usage      what tests need and what runs cost: the input of the next plan
     recent     the newest results of every test, kept, so that no question scans the history
     pruning    old runs out, nothing dangling left
     checks     is everything that belongs together there

@@ -8,12 +8,14 @@
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
 
 from toolkit.errors import HistoryDamaged
 from toolkit.history import checks, pruning, queries, reading, recent, writing
+from toolkit.history import usage as needs
 from toolkit.history.answers import (
     Chosen,
     KnownTest,
@@ -107,6 +109,21 @@ class History:
         """Return the typical seconds of every test that ever ran: the median of its newest results."""
         with self.database.reading():
             return queries.durations(self.database)
+
+    def usage(self, *, runs: int = needs.USAGE_RUNS) -> Mapping[NodeId, needs.Usage]:
+        """Return set-up time, CPU time and memory of every test in the newest runs."""
+        with self.database.reading():
+            return needs.usage(self.database, runs=runs)
+
+    def run_shapes(self, limit: int = 20) -> tuple[needs.RunShape, ...]:
+        """Return how the newest finished runs spent their time, newest first."""
+        with self.database.reading():
+            return needs.run_shapes(self.database, limit=limit)
+
+    def tests_of(self, run: str) -> frozenset[NodeId]:
+        """Return the tests that have a result in a run."""
+        with self.database.reading():
+            return needs.tests_of(self.database, run)
 
     def slowest(self, limit: int = 20) -> tuple[SlowTest, ...]:
         """Return the tests with the longest typical duration, slowest first."""

@@ -24,6 +24,7 @@ NODE_ID = "toolkit.nodeid"
 NODE_ID_JSON = "toolkit.nodeid.json"
 """The same as a JSON string, where XML cannot hold its characters."""
 
+_SEPARATORS = str.maketrans("\\/", "..")
 _LONGEST = 4096
 _ABSOLUTE = re.compile(r"(?:[A-Za-z]:)?[\\/]")
 _TEXT_FILES = (".rst", ".txt", ".md")
@@ -62,7 +63,7 @@ def _told(properties: Mapping[str, str]) -> str | None:
             told = json.loads(properties[NODE_ID_JSON])
         except (ValueError, RecursionError):
             return None
-        return told if isinstance(told, str) else None
+        return told.encode("utf-8", "replace").decode() if isinstance(told, str) else None
     return properties.get(NODE_ID)
 
 
@@ -86,11 +87,16 @@ def pytest_node_id(classname: str, name: str, file: str = "") -> str:
 def _foreign(classname: str, name: str, file: str, suite: str) -> str:
     parts: list[str] = []
     for part in ("" if _ABSOLUTE.match(file) else file, "" if _ABSOLUTE.match(suite) else suite, classname):
-        if part and not any(part in other for other in parts):
-            parts = [other for other in parts if other not in part]
+        if part and not any(_says(other, part) for other in parts):
+            parts = [other for other in parts if not _says(part, other)]
             parts.append(part)
     parts = [part for part in parts if part != name]
     return "::".join([*parts, name or "(no name)"])
+
+
+def _says(longer: str, shorter: str) -> bool:
+    """Whether one contains the other, whatever separates its components."""
+    return shorter.translate(_SEPARATORS) in longer.translate(_SEPARATORS)
 
 
 def _bounded(raw: str) -> str:

@@ -58,6 +58,10 @@ class Events:
     def __init__(self, parser: XMLParserType, where: str) -> None:
         self.cases: list[JUnitCase] = []
         self.missing = 0
+        self.floor = 0.0
+        """First good attempts that took less are only tallied; 0: all become cases."""
+        self.tallied = 0
+        self.seconds = 0.0
         self._parser = parser
         self._where = where
         self._suites: list[_OpenSuite] = []
@@ -122,10 +126,12 @@ class Events:
             attributes = self._case
             if attributes is None:
                 return
-            if self._details is None and "status" not in attributes and "result" not in attributes:
+            details = self._details
+            silent = details is None or not (details.children or details.properties)
+            if silent and "status" not in attributes and "result" not in attributes:
                 self._plain(attributes)
             else:
-                self._add(attributes, self._details or Details())
+                self._add(attributes, details or Details())
             self._case, self._details = self._outer.pop() if self._outer else (None, None)
         elif self._case is not None:
             self._end_child(name)
@@ -207,7 +213,11 @@ class Events:
         try:
             seconds = float(get("time", 0.0))
         except ValueError:
-            seconds = -1.0
+            seconds = parse_duration(get("time"))
+        if 0.0 <= seconds < self.floor:
+            self.tallied += 1
+            self.seconds += seconds
+            return
         self.cases.append(
             JUnitCase(
                 suite=self._current.suite or self._make_suite(attributes),
@@ -216,7 +226,7 @@ class Events:
                 file=file,
                 line=self._line(attributes) if "line" in attributes else None,
                 outcome=_PASSED,
-                duration=seconds if 0.0 <= seconds < math.inf else parse_duration(get("time")),
+                duration=seconds if 0.0 <= seconds < math.inf else 0.0,
             )
         )
 

@@ -11,22 +11,32 @@ CWE-611). One tag may be as long as :data:`LONGEST_TAG`.
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from pyexpat import ExpatError, ParserCreate, XMLParserType
 from typing import BinaryIO
+
+import msgspec
 
 from toolkit.errors import InputError
 from toolkit.junit.cases import JUnitCase
 from toolkit.junit.parsing import Events
 
-CHUNK = 256 * 1024
+CHUNK = 64 * 1024
 LONGEST_TAG = 16 * 1024 * 1024
 """Bytes; a tag is held in memory as a whole, since its attributes are needed together."""
 
 _WHITESPACE = b" \t\r\n"
 _DECLARED = re.compile(rb"""<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
 _UTF32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """Cases that were counted and not kept: one good attempt each, faster than was asked for."""
+
+    cases: int
+    seconds: float
+    missing: int = 0  # tests that the writer knew to have no result; only in the last tally of a file
 
 
 def read_cases(source: Path | BinaryIO, *, where: str | None = None) -> Iterator[JUnitCase]:
@@ -39,18 +49,37 @@ def read_cases(source: Path | BinaryIO, *, where: str | None = None) -> Iterator
     Raises:
         InputError: the file cannot be opened, read to its end or understood. What was yielded is void.
     """
+    for item in read_notable(source, lambda: 0.0, where=where):
+        if isinstance(item, JUnitCase):
+            yield item
+
+
+def read_notable(
+    source: Path | BinaryIO, floor: Callable[[], float], *, where: str | None = None
+) -> Iterator[JUnitCase | Tally]:
+    """Yield the cases worth keeping, and tallies of the others: several times faster on large files.
+
+    Args:
+        source: as for :func:`read_cases`.
+        floor: seconds; a test with one good attempt that took less is only tallied. Asked again and again,
+            so it may rise while the file is read.
+        where: as for :func:`read_cases`.
+
+    Raises:
+        InputError: as for :func:`read_cases`.
+    """
     if isinstance(source, Path):
         try:
             stream = source.open("rb")
         except OSError as error:
             raise InputError(f"{where or source}: cannot be read: {error.strerror or error}") from error
         with stream:
-            yield from _cases(stream, where or str(source))
+            yield from _items(stream, floor, where or str(source))
     else:
-        yield from _cases(source, where or str(getattr(source, "name", "report")))
+        yield from _items(source, floor, where or str(getattr(source, "name", "report")))
 
 
-def _cases(stream: BinaryIO, where: str) -> Iterator[JUnitCase]:
+def _items(stream: BinaryIO, floor: Callable[[], float], where: str) -> Iterator[JUnitCase | Tally]:
     chunks = _chunks(stream, where)
     first = next(chunks, b"")
     if not first:
@@ -60,6 +89,7 @@ def _cases(stream: BinaryIO, where: str) -> Iterator[JUnitCase]:
     cases, fed = events.cases, 0
     for chunk in chunks:
         fed += len(chunk)
+        events.floor = floor()
         _feed(parser, chunk, where, final=False)
         if cases:
             yield from cases
@@ -68,6 +98,7 @@ def _cases(stream: BinaryIO, where: str) -> Iterator[JUnitCase]:
             raise events.refusal(f"a tag is longer than {LONGEST_TAG:,} bytes")
     _feed(parser, b"", where, final=True)
     yield from cases
+    yield Tally(cases=events.tallied, seconds=events.seconds, missing=events.missing)
 
 
 def _chunks(stream: BinaryIO, where: str) -> Iterator[bytes]:

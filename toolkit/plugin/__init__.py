@@ -6,7 +6,8 @@ has a ``[tool.toolkit]`` table) the modules named in :data:`MODULES` are importe
 
 A part of the plugin is a module of this package with ordinary ``pytest_*`` hooks and fixtures. To add one:
 name it in :data:`MODULES`, add its options to :mod:`toolkit.plugin.options`. When the module has a function
-``wanted(config) -> bool`` it is only registered where that is true.
+``wanted(config) -> bool`` it is only registered where that is true; a function ``activated(config)`` is
+called then, before the first conftest file is imported.
 """
 
 from importlib import import_module
@@ -21,7 +22,9 @@ MODULES = (
     "isolation",
     "recording",
     "retries",
+    "ordering",
     "scheduler",
+    "impacted",
 )
 """Modules of this package, imported and registered in this order, only in an active session."""
 
@@ -51,3 +54,5 @@ def _activate(config: pytest.Config) -> None:
         module = import_module(f"toolkit.plugin.{name}")
         if not hasattr(module, "wanted") or module.wanted(config):
             config.pluginmanager.register(module, f"toolkit-{name}")
+            if hasattr(module, "activated"):
+                module.activated(config)

@@ -13,6 +13,7 @@ import pytest
 
 from toolkit import __version__
 from toolkit.config import Config
+from toolkit.plugin.ordering import arrangement
 from toolkit.records import RunStarted
 
 GIT_TIMEOUT = 10.0
@@ -95,6 +96,7 @@ def run_started(
         branch=code.branch,
         dirty=code.dirty,
         workers=worker_count(config),
+        seed=arrangement(config).seed,
         shard=str(config.getoption("toolkit_shard", None) or ""),
         arguments=tuple(map(str, config.invocation_params.args)),
         toolkit=__version__,

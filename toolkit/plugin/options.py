@@ -4,7 +4,10 @@ A default other than None would make the plugin active in every session of every
 given is what activates it.
 """
 
+import argparse
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +23,23 @@ def count(text: str) -> int:
     if number < 0:
         raise ValueError(text)
     return number
+
+
+class Reference(argparse.Action):
+    """``--impacted`` or ``--impacted=REF``; a path behind ``--impacted`` stays a path to run."""
+
+    def __call__(
+        self, _parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: Any
+    ) -> None:
+        """Take the value, or give it back to the parser as one of the paths."""
+        explicit = f"{self.option_strings[0]}={values}" in sys.argv
+        if values is None:
+            values = True
+        elif not explicit and (Path(values).exists() or "::" in values):
+            given = [*getattr(namespace, "_unrecognized_args", ()), values]
+            vars(namespace)["_unrecognized_args"] = given  # argparse adds these to those it does not know
+            values = True
+        setattr(namespace, self.dest, values)
 
 
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
@@ -41,6 +61,58 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "default": None,
         "metavar": "N",
         "help": "Try a failed test up to N more times; every try is recorded, a late pass is called flaky",
+    },
+    "--order": {
+        "dest": "toolkit_order",
+        "default": None,
+        "metavar": "ORDER",
+        "help": "smart (likely to fail and new first, then quick), fast-first, longest-first, declared, "
+        "random or random:SEED; shared set-ups stay together",
+    },
+    "--shard": {
+        "dest": "toolkit_shard",
+        "default": None,
+        "metavar": "K/N",
+        "help": "Run the K-th of N parts: by measured durations with --plan, else by number of tests",
+    },
+    "--plan": {
+        "dest": "toolkit_plan",
+        "default": None,
+        "metavar": "FILE",
+        "help": "The plan that all shards share, so that they are the same on every machine",
+    },
+    "--write-plan": {
+        "dest": "toolkit_write_plan",
+        "default": None,
+        "metavar": "FILE",
+        "help": "Write the plan of the collected tests to FILE; use it with --collect-only",
+    },
+    "--run-list": {
+        "dest": "toolkit_run_list",
+        "default": None,
+        "metavar": "FILE",
+        "help": "Run exactly the tests listed in FILE (node ids, one a line), in that order",
+    },
+    "--impacted": {
+        "dest": "toolkit_impacted",
+        "action": Reference,
+        "nargs": "?",
+        "default": None,
+        "metavar": "REF",
+        "help": "Run only tests that changes since they were recorded can affect; with =REF also those that"
+        " changes since this git revision can affect. The first run records everything",
+    },
+    "--no-impacted": {
+        "dest": "toolkit_impacted",
+        "action": "store_false",
+        "default": None,
+        "help": "Run everything and record for later runs with --impacted",
+    },
+    "--impacted-shadow": {
+        "dest": "toolkit_shadow",
+        "action": "store_true",
+        "default": None,
+        "help": "Run everything, report what --impacted would have left out and whether that was right",
     },
 }
 """Flag → arguments of ``argparse.ArgumentParser.add_argument``."""

@@ -5,16 +5,21 @@ apart, and the summary says so when there are any.
 """
 
 import functools
+import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from toolkit.plugin import planning
 from toolkit.plugin.activation import is_worker
 from toolkit.plugin.collected import FOLDER_KEY, leave_traits, read_traits
+from toolkit.plugin.ordering import arranger
 from toolkit.plugin.pauses import teach_pauses, understands_pauses
+from toolkit.scheduling.workers import Choice
 
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
@@ -25,25 +30,27 @@ SECOND_KILL = 2
 """A test that killed so many workers is not tried again."""
 
 _FOLDER: pytest.StashKey[Path] = pytest.StashKey()
+_CHOICE: pytest.StashKey[Choice] = pytest.StashKey()
 _SCHEDULER: pytest.StashKey["ToolkitScheduling"] = pytest.StashKey()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config) -> "ToolkitScheduling | None":
     """Take the place of xdist's ``load``; None leaves it to xdist."""
-    from xdist.remote import WorkerInteractor
+    if not _takes_over(config):
+        return None
     from xdist.workermanage import parse_tx_spec_config
 
-    specs = parse_tx_spec_config(config)
-    local = all(spec.partition("//")[0] == "popen" for spec in specs)
-    if config.getvalue("dist") != "load" or not local or not understands_pauses(WorkerInteractor):
-        return None
     from toolkit.plugin.xdist_scheduler import ToolkitScheduling
 
+    arrange, overtake = arranger(config)
     scheduler = ToolkitScheduling(
         config,
         functools.partial(read_traits, _folder(config)),
-        expected=len(specs),
+        expected=len(parse_tx_spec_config(config)),
+        experience=planning.background(config).experience,
+        arrange=arrange,
+        overtake=overtake,
         say=_sayer(config),
     )
     config.stash[_SCHEDULER] = scheduler
@@ -54,6 +61,25 @@ def pytest_xdist_make_scheduler(config: pytest.Config) -> "ToolkitScheduling | N
 def pytest_configure_node(node: "WorkerController") -> None:
     """Tell a worker where to leave what it knows of its tests."""
     node.workerinput[FOLDER_KEY] = str(_folder(node.config))
+    node.workerinput["toolkit_ordered"] = _takes_over(node.config)
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Answer ``-n auto`` with the count that pays off; None (nothing is known): xdist's own, the cores."""
+    if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
+        return None
+    choice = planning.worker_choice(config)
+    if choice is None:
+        return None
+    config.stash[_CHOICE] = choice
+    return choice.workers
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say why there are so many workers."""
+    choice = config.stash.get(_CHOICE, None)
+    return None if choice is None else f"toolkit: {choice.reason}"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -99,6 +125,11 @@ def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport, sched: Any
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Repeat at the end what must not be overlooked."""
     scheduler = config.stash.get(_SCHEDULER, None)
+    if scheduler is not None and scheduler.estimate is not None and scheduler.began is not None:
+        took = time.perf_counter() - scheduler.began
+        terminalreporter.write_line(
+            f"toolkit: planned {scheduler.estimate:.1f} s of tests, took {took:.1f} s"
+        )
     if scheduler is not None and scheduler.differences:
         terminalreporter.section("different collections")
         for line in scheduler.differences:
@@ -115,6 +146,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove the folder of this run."""
     if _FOLDER in config.stash:
         shutil.rmtree(config.stash[_FOLDER], ignore_errors=True)
+
+
+def _takes_over(config: pytest.Config) -> bool:
+    """Whether our scheduler decides: the default mode, on this machine, with an xdist that we know."""
+    from xdist.remote import WorkerInteractor
+    from xdist.workermanage import parse_tx_spec_config
+
+    local = all(spec.partition("//")[0] == "popen" for spec in parse_tx_spec_config(config))
+    return config.getvalue("dist") == "load" and local and understands_pauses(WorkerInteractor)
 
 
 def _folder(config: pytest.Config) -> Path:

@@ -5,6 +5,7 @@ and xdist's protocol (``xdist.scheduler.protocol.Scheduling``), in which a test 
 that a worker collected.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from toolkit.records import NodeId, node_id
 from toolkit.scheduling.dispatch import Dispatch
 from toolkit.scheduling.dispatch import Order as Sending
 from toolkit.scheduling.jobs import Experience, Job, Traits, make_jobs
+from toolkit.scheduling.makespan import makespan
 
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
@@ -53,6 +55,8 @@ class ToolkitScheduling:
         self.unrunnable: list[NodeId] = []
         self.kills: dict[str, int] = {}
         self.started: set[str] = set()
+        self.estimate: float | None = None
+        self.began: float | None = None
         self.config = config
         self._traits = traits
         self._expected = expected
@@ -111,6 +115,7 @@ class ToolkitScheduling:
         """Everybody has collected, or a worker joined late: hand out work."""
         if self._dispatch is None:
             self._dispatch = self._begin()
+            self.began = time.perf_counter()
         self._carry_out(self._dispatch.advance())
 
     def mark_test_complete(self, node: "WorkerController", item_index: int, duration: float = 0) -> None:
@@ -167,12 +172,18 @@ class ToolkitScheduling:
         named = [_renamed(job, test) for job, test in zip(jobs, tests, strict=True)]
         self._jobs = {job.test: job for job in named}
         largest = self.config.getoption("maxschedchunk", None)
-        dispatch = Dispatch(
-            self._arrange(named), overtake=self._overtake, apart=apart, largest_batch=largest or None
-        )
+        ordered = self._arrange(named)
+        self._foresee(ordered, len(present))
+        dispatch = Dispatch(ordered, overtake=self._overtake, apart=apart, largest_batch=largest or None)
         for node in present:
             dispatch.join(node, self._indices[node].keys() if apart else None)
         return dispatch
+
+    def _foresee(self, jobs: Sequence[Job], workers: int) -> None:
+        """Say how long it will take, where most of the tests have been measured."""
+        if sum(job.known for job in jobs) * 2 > len(jobs):
+            self.estimate = makespan(jobs, workers, overtake=self._overtake)
+            self._say(f"toolkit: {len(jobs)} tests on {workers} workers, about {self.estimate:.1f} s")
 
     def _join_late(self, node: "WorkerController") -> None:
         mine = self._indices[node].keys()

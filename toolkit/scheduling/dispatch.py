@@ -25,6 +25,9 @@ from toolkit.scheduling.units import Unit
 BATCH_SECONDS = 0.25
 """Short jobs are sent in batches of about this length, so that messages do not cost more than tests."""
 
+LONG_SECONDS = 0.25
+"""Nothing is queued behind so much work: it could have started elsewhere meanwhile. A pause is."""
+
 NEAR_IDLE_SECONDS = 0.05
 """A worker with at most this much to do may take a lock; with more, it first finishes what it has."""
 
@@ -332,4 +335,5 @@ class Dispatch:
         return min(BATCH_SECONDS, self.pool.left * self._pace / (8 * max(len(self._open()), 1)))
 
     def _busy_enough(self, seat: Seat, budget: float) -> bool:
-        return len(seat.queue) > 1 and seat.load * self._pace >= budget / 2
+        seconds = seat.load * self._pace
+        return seconds >= LONG_SECONDS or (len(seat.queue) > 1 and seconds >= budget / 2)

@@ -60,6 +60,10 @@ def _timeout(profile: Profile) -> list[str]:
     return [] if profile.timeout is None else [f"--timeout={profile.timeout:g}"]
 
 
+def _retries(profile: Profile) -> list[str]:
+    return [f"--retries={profile.retries}"] if profile.retries else []
+
+
 def _max_failures(profile: Profile) -> list[str]:
     return [] if profile.max_failures is None else [f"--maxfail={profile.max_failures}"]
 
@@ -76,6 +80,7 @@ _PARTS: tuple[Callable[[Profile], list[str]], ...] = (
     _markers,
     _workers,
     _timeout,
+    _retries,
     _max_failures,
     _slowest,
     _benchmarks,

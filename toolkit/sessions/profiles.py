@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 import nox
 from nox.command import CommandFailed
 
@@ -18,18 +19,10 @@ from toolkit.sessions.command import pytest_command, split_words
 from toolkit.sessions.guarding import guarded
 from toolkit.sessions.measuring import write_coverage_config
 from toolkit.sessions.naming import explain_unknown_sessions
-from toolkit.sessions.recording import (
-    Run,
-    Settled,
-    begin_run,
-    current_build,
-    prune_runs,
-    remove_run,
-    settle,
-    settle_earlier,
-)
+from toolkit.sessions.recording import Run, begin_run, current_build, remove_run, settle, settle_earlier
+from toolkit.sessions.reporting import merged_folder, report_run
 from toolkit.sessions.requirements import install_arguments, read_document
-from toolkit.sessions.summary import Ended, earlier_line, exit_words, run_lines
+from toolkit.sessions.summary import Ended, earlier_lines, exit_words, run_lines
 
 NO_TESTS = 5
 """pytest's exit code when no test was selected."""
@@ -91,8 +84,8 @@ def run_profile(session: nox.Session, config: Config, name: str, alongside: Sequ
     profile = config.profiles[name]
     queue(session, alongside)
     _install(session, profile, config)
-    for left in settle_earlier(config):
-        session.warn(earlier_line(left))
+    for line in earlier_lines(settle_earlier(config)):
+        session.warn(line)
     run = begin_run(config, name=session.name, profile=name, build=current_build(os.environ))
     measured = _coverage(run, profile, config)
     command = pytest_command(config, profile, session.posargs, coverage_config=measured)
@@ -105,8 +98,7 @@ def run_profile(session: nox.Session, config: Config, name: str, alongside: Sequ
     if exit_code is None:  # nox --install-only
         remove_run(run.folder)
         return
-    settled = _conclude(session, config, run, _ended(run, command, started, exit_code))
-    _judge(session, exit_code, settled)
+    _judge(_conclude(session, config, run, _ended(run, command, started, exit_code)))
 
 
 def queue(session: nox.Session, names: Sequence[str]) -> None:
@@ -164,23 +156,22 @@ def _ended(run: Run, command: Sequence[str], started: float, exit_code: int) -> 
     return Ended(name=run.name, command=tuple(command), seconds=seconds, exit_code=exit_code)
 
 
-def _conclude(session: nox.Session, config: Config, run: Run, ended: Ended) -> Settled:
+def _conclude(session: nox.Session, config: Config, run: Run, ended: Ended) -> Ended:
     """Record, report and say what happened, however pytest ended."""
     settled = settle(config, run.folder)
-    for line in run_lines(ended, settled):
+    record = settled.record
+    excused = ended.exit_code == NO_TESTS and nothing_of_this_kind(session.posargs, record)
+    ended = msgspec.structs.replace(ended, excused=excused)
+    summary = None if record is None else report_run(config, run, record)
+    for line in run_lines(ended, settled, summary=summary, reports=merged_folder(config)):
         session.log(line)
-    prune_runs(config)
-    return settled
+    return ended
 
 
-def _judge(session: nox.Session, exit_code: int, settled: Settled) -> None:
+def _judge(ended: Ended) -> None:
     """Fail the session unless pytest was content or the project has no test of this kind."""
-    if exit_code == 0:
-        return
-    if exit_code == NO_TESTS and nothing_of_this_kind(session.posargs, settled.record):
-        session.warn(f"{session.name}: NO TEST of this kind in the project; nothing was tested")
-        return
-    raise CommandFailed(f"pytest: {exit_words(exit_code)}")
+    if ended.exit_code != 0 and not ended.excused:
+        raise CommandFailed(f"pytest: {exit_words(ended.exit_code)}")
 
 
 def nothing_of_this_kind(posargs: Sequence[str], record: RunRecord | None) -> bool:

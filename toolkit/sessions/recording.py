@@ -1,9 +1,11 @@
 """From the journals of a run to its record and the history, whoever was killed on the way.
 
-A run's folder stays until its record is in the history; the file ``imported`` in it says so. What an earlier
-run left behind, because pytest, Nox or the machine died, is taken up by the next one.
+Journals stay until a later run finds them in the history and they are among the oldest. What an earlier run
+left behind, because pytest, Nox or the machine died, or because the history could not be reached, is taken up
+by the next one.
 """
 
+import shutil
 import time
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
@@ -12,10 +14,11 @@ import msgspec
 
 from toolkit.config import Config
 from toolkit.errors import JournalError, ToolkitError
+from toolkit.history.imports import RUNS, Unreadable, import_pending, journal_size
+from toolkit.history.store import History, open_history
 from toolkit.journal import is_live, new_run_id, read_run
 from toolkit.records import RunRecord
 
-IMPORTED = "imported"
 KEPT_RUNS = 50
 """How many folders of imported runs are kept; older ones are removed."""
 
@@ -53,14 +56,34 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     """Why there is no record, or why it is not in the history yet."""
 
 
+class Earlier(msgspec.Struct, frozen=True, kw_only=True):
+    """What earlier runs left behind."""
+
+    interrupted: tuple[RunRecord, ...] = ()
+    """Taken into the history now; they did not end by themselves."""
+    complete: int = 0
+    """So many others were taken in."""
+    unreadable: tuple[Unreadable, ...] = ()
+    problem: str = ""
+    """Why the history could not take them."""
+
+
 def runs_folder(config: Config) -> Path:
     """Return the folder of all runs, made on first use and kept out of version control."""
-    folder = config.state_dir / "runs"
+    folder = config.state_dir / RUNS
     folder.mkdir(parents=True, exist_ok=True)
     ignore = config.state_dir / ".gitignore"
     if not ignore.exists():
         ignore.write_text("*\n", encoding="utf-8")
     return folder
+
+
+def current_build(environ: MutableMapping[str, str]) -> str:
+    """Return the name that all runs of this nox command, or of this CI pipeline, share.
+
+    It is put into the environment, so that the processes of ``nox -j`` inherit it.
+    """
+    return environ.setdefault("TOOLKIT_BUILD", new_run_id())
 
 
 def begin_run(config: Config, *, name: str, profile: str, build: str) -> Run:
@@ -78,42 +101,49 @@ def settle(config: Config, folder: Path, *, patience: float = PATIENCE) -> Settl
         folder: of the run.
         patience: seconds to wait for processes that still write.
     """
-    if not _wait_until_quiet(folder, patience):
-        return Settled(folder=folder, problem="its processes still run; it is imported when they are gone")
+    quiet = _wait_until_quiet(folder, patience)
     try:
         record = read_run(folder)
     except JournalError as error:
         return Settled(folder=folder, problem=error.message)
-    problem = _import(config, record)
-    if not problem:
-        (folder / IMPORTED).touch()
-    return Settled(folder=folder, record=record, problem=problem)
+    if not quiet:
+        return Settled(folder=folder, record=record, problem="some of its processes still run: not final")
+    try:
+        with open_history(config.history_url) as history:
+            history.import_run(record, size=journal_size(folder))
+    except (ToolkitError, OSError) as error:
+        return Settled(folder=folder, record=record, problem=f"not in the history yet: {error}")
+    return Settled(folder=folder, record=record)
 
 
-def settle_earlier(config: Config) -> Iterator[Settled]:
-    """Import what earlier runs left behind; yields each that was not finished business."""
-    for folder in sorted(runs_folder(config).iterdir()):
-        if folder.is_dir() and not (folder / IMPORTED).exists() and any(folder.glob("*.jsonl")):
-            yield settle(config, folder, patience=0)
+def settle_earlier(config: Config) -> Earlier:
+    """Import what earlier runs left behind, and remove the oldest journals that the history has.
+
+    Never raises for damaged runs or an unreachable history: the journals stay for the next time.
+    """
+    try:
+        with open_history(config.history_url) as history:
+            found = import_pending(history, config.state_dir)
+            records = [record for run in found.new if (record := history.record(run))]
+            prune_journals(config, history)
+    except (ToolkitError, OSError) as error:
+        return Earlier(problem=str(error))
+    interrupted = tuple(record for record in records if not record.complete)
+    return Earlier(
+        interrupted=interrupted,
+        complete=len(records) - len(interrupted),
+        unreadable=tuple(bad for bad in found.unreadable if any(Path(bad.path).glob("*.jsonl"))),
+    )
 
 
-def runs_of_build(config: Config, build: str) -> list[tuple[Path, RunRecord]]:
-    """Read all runs that share a build, oldest first: what the merged reports are made of."""
-    runs: list[tuple[Path, RunRecord]] = []
-    for folder in sorted(runs_folder(config).iterdir()):
-        try:
-            record = read_run(folder) if folder.is_dir() else None
-        except JournalError:
-            continue
-        if record is not None and record.header.build == build:
-            runs.append((folder, record))
-    return runs
-
-
-def prune_runs(config: Config, *, keep: int = KEPT_RUNS) -> int:
-    """Remove the oldest folders of imported runs beyond ``keep``; returns how many."""
-    imported = sorted(path.parent for path in runs_folder(config).glob(f"*/{IMPORTED}"))
-    old = imported[:-keep] if keep else imported
+def prune_journals(config: Config, history: History, *, keep: int = KEPT_RUNS) -> int:
+    """Remove the oldest folders of runs that the history has, beyond ``keep``; return how many."""
+    known = history.sizes()
+    folders = sorted(path for path in runs_folder(config).iterdir() if path.name in known)
+    safe = [
+        folder for folder in folders if known[folder.name] >= journal_size(folder) and not is_live(folder)
+    ]
+    old = safe[:-keep] if keep else safe
     for folder in old:
         remove_run(folder)
     return len(old)
@@ -121,9 +151,18 @@ def prune_runs(config: Config, *, keep: int = KEPT_RUNS) -> int:
 
 def remove_run(folder: Path) -> None:
     """Remove the folder of one run."""
-    for path in sorted(folder.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
-    folder.rmdir()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def runs_of_build(config: Config, build: str) -> Iterator[tuple[Path, RunRecord]]:
+    """Read all runs that share a build, oldest first: what the merged reports are made of."""
+    for folder in sorted(runs_folder(config).iterdir()):
+        try:
+            record = read_run(folder)
+        except (JournalError, NotADirectoryError):
+            continue
+        if record.header.build == build:
+            yield folder, record
 
 
 def _wait_until_quiet(folder: Path, patience: float) -> bool:
@@ -131,25 +170,5 @@ def _wait_until_quiet(folder: Path, patience: float) -> bool:
     while is_live(folder):
         if time.monotonic() >= deadline:
             return False
-        time.sleep(0.1)
+        time.sleep(0.05)
     return True
-
-
-def _import(config: Config, record: RunRecord) -> str:
-    """Import one record; returns why it could not be done, nothing when it was."""
-    try:
-        from toolkit.history.store import open_history
-
-        with open_history(config.history_url) as history:
-            history.import_run(record)
-    except (ToolkitError, OSError, ImportError) as error:
-        return f"not in the history yet: {error}"
-    return ""
-
-
-def current_build(environ: MutableMapping[str, str]) -> str:
-    """Return the name that all runs of this nox command, or of this CI pipeline, share.
-
-    It is put into the environment, so that the processes of ``nox -j`` inherit it.
-    """
-    return environ.setdefault("TOOLKIT_BUILD", new_run_id())

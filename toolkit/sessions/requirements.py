@@ -112,7 +112,8 @@ def _wanted(
     """Return extras, groups and requirement files: those that the configuration names, else found ones."""
     install = config.install
     named = (install.extras, install.groups, install.requirements)
-    extras, groups, files = named if any(named) else find_test_requirements(config.root, document)
+    said = any(named) or bool(install.requires)
+    extras, groups, files = named if said else find_test_requirements(config.root, document)
     return (*extras, *profile.extras), (*groups, *profile.groups), files
 
 

@@ -5,9 +5,10 @@ A project's ``tasks.py`` is one line: ``from toolkit.tasks import ns``.
 
 from invoke.collection import Collection
 
-from toolkit.tasks import history
+from toolkit.tasks import history, reports
 
 ns = Collection()
 """All namespaces: ``reports.*``, ``history.*`` …"""
 
 ns.add_collection(history.ns, "history")
+ns.add_collection(reports.ns, "reports")

@@ -227,12 +227,6 @@ class StoppedClock:
         self.moment += timedelta(**by)
 
 
-@pytest.fixture(scope="session")
-def anyio_backend() -> str:
-    """Run the async tests on asyncio, as the server does."""
-    return "asyncio"
-
-
 @pytest.fixture
 def store() -> MemoryStore:
     return MemoryStore()

@@ -1,0 +1,243 @@
+"""Order and prediction on public histories of continuous integration, side by side in one run.
+
+    uv run benchmarks/prediction.py iofrol.csv.gz dune_debian_11.csv.gz [--json] [--seeds 10] [--part all]
+
+A CSV (``;`` between columns, gzip or plain) has at least the columns Name, Duration, Verdict (1 = failed)
+and Cycle. Protocol: cycles in time order; at each cycle its tests are ranked from what earlier cycles
+show; cycles with a failure are scored; then the cycle is learned. Ties are broken at random, and the figures
+are means over the seeds.
+
+* APFD: Rothermel and others 2001, over cycles with at least 6 tests. APFDc: Elbaum and others 2001, by time.
+* NAPFD: Qu and others 2007, with half of the cycle's total duration as the budget; a test that does
+  not fit any more is passed over, as in RETECS (Spieker and others 2017).
+* AUC per cycle that has both outcomes. ECE: expected calibration error in ten bins. Brier: mean square.
+
+The weights of the first stage were chosen on the first two thirds of the cycles (``--part tuned``).
+"""
+
+import argparse
+import csv
+import gzip
+import json
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from toolkit.analysis.likelihood import KEPT, QUICK, Ledger
+from toolkit.analysis.prediction import Model, Result, train
+from toolkit.records import NodeId
+
+RETRAIN_EVERY = 20
+"""Cycles between two trainings of the second stage, as a weekly task would do it."""
+
+PUBLISHED = {
+    "iofrol": {
+        "RETECS network (published)": "NAPFD .305-.331, APFD .634",
+        "RL best of 21 (published)": "APFD .575",
+    }
+}
+
+Cycle = list[Result]
+Scores = dict[NodeId, float]
+
+
+def read_cycles(path: Path) -> list[Cycle]:
+    """Read one history, cycles in time order."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8") as stream:
+        rows = sorted(csv.DictReader(stream, delimiter=";"), key=lambda row: int(row["Cycle"]))
+    return [
+        [
+            Result(test=NodeId(row["Name"]), failed=row["Verdict"] == "1", duration=float(row["Duration"]))
+            for row in cycle
+        ]
+        for _, cycle in groupby(rows, key=lambda row: row["Cycle"])
+    ]
+
+
+def random_order(_ledger: Ledger, cycle: Cycle, _model: Model) -> Scores:
+    return dict.fromkeys((one.test for one in cycle), 0.0)
+
+
+def last_failed_first(ledger: Ledger, cycle: Cycle, _model: Model) -> Scores:
+    known = ledger.tests
+    return {one.test: float(one.test in known and known[one.test].recent[-1]) for one in cycle}
+
+
+def failure_rate(ledger: Ledger, cycle: Cycle, _model: Model) -> Scores:
+    known = ledger.tests
+    return {
+        one.test: known[one.test].failures / known[one.test].runs if one.test in known else 0.0
+        for one in cycle
+    }
+
+
+def weighted(ledger: Ledger, cycle: Cycle, _model: Model) -> Scores:
+    scores: Scores = {}
+    for one in cycle:
+        rate = 0.5 if one.test not in ledger.tests else 0.0
+        for failed in ledger.tests[one.test].recent if one.test in ledger.tests else ():
+            rate += QUICK * (failed - rate)
+        scores[one.test] = rate
+    return scores
+
+
+def first_stage(ledger: Ledger, cycle: Cycle, _model: Model) -> Scores:
+    ranked = ledger.rank({one.test: one.duration for one in cycle})
+    return {test: one.priority for test, one in ranked.items()}
+
+
+def both_stages(_ledger: Ledger, cycle: Cycle, model: Model) -> Scores:
+    return {one.test: one.priority for one in model.predict({one.test: one.duration for one in cycle})}
+
+
+METHODS: dict[str, Callable[[Ledger, Cycle, Model], Scores]] = {
+    "random": random_order,
+    "last failed first": last_failed_first,
+    "failure rate": failure_rate,
+    "weighted rate .7": weighted,
+    "toolkit, first stage": first_stage,
+    "toolkit": both_stages,
+}
+
+
+def measure(ordered: Sequence[Result]) -> dict[str, float]:
+    """Score one order of one cycle that has a failure."""
+    tests, failures = len(ordered), sum(one.failed for one in ordered)
+    total = sum(one.duration for one in ordered)
+    ranks = sum(place for place, one in enumerate(ordered, 1) if one.failed)
+    figures = {}
+    if tests >= 6:
+        figures["APFD"] = 1 - ranks / (tests * failures) + 1 / (2 * tests)
+    elapsed, gained = 0.0, 0.0
+    for one in ordered:
+        gained += (total - elapsed - one.duration / 2) * one.failed
+        elapsed += one.duration
+    figures["APFDc"] = gained / (total * failures) if total else 0.5
+    figures["NAPFD"] = _napfd(ordered, total / 2, failures)
+    if failures < tests:
+        figures["AUC"] = (ranks_sum(tests, failures) - ranks) / (failures * (tests - failures))
+    return figures
+
+
+def ranks_sum(tests: int, failures: int) -> float:
+    """Sum of the ranks if all failures came last."""
+    return sum(range(tests - failures + 1, tests + 1))
+
+
+def _napfd(ordered: Sequence[Result], budget: float, failures: int) -> float:
+    tests, place, ranks, found, spent = len(ordered), 0, 0, 0, 0.0
+    for one in ordered:
+        if spent + one.duration <= budget:
+            spent += one.duration
+            place += 1
+            ranks += place * one.failed
+            found += one.failed
+    share = found / failures
+    return share - ranks / (failures * tests) + share / (2 * tests)
+
+
+def optimum(cycle: Cycle) -> list[Result]:
+    return sorted(cycle, key=lambda one: (not one.failed, one.duration))
+
+
+def evaluate(cycles: list[Cycle], seeds: int, part: str) -> dict[str, object]:
+    first = len(cycles) * 2 // 3 if part == "held-out" else 0
+    last = len(cycles) * 2 // 3 if part == "tuned" else len(cycles)
+    figures: dict[str, list[dict[str, float]]] = {name: [] for name in (*METHODS, "optimum")}
+    predicted: list[tuple[float, bool]] = []
+    ledger, model = Ledger(), Model(Ledger())
+    for index, cycle in enumerate(cycles[:last]):
+        if index % RETRAIN_EVERY == 0:
+            model = train(cycles[:index])
+        model.ledger = ledger
+        if index >= first and any(one.failed for one in cycle):
+            for name, method in METHODS.items():
+                scores = method(ledger, cycle, model)
+                for seed in range(seeds):
+                    chance = random.Random(f"{seed}-{index}")
+                    order = sorted(cycle, key=lambda one: (-scores[one.test], chance.random()))
+                    figures[name].append(measure(order))
+            figures["optimum"].append(measure(optimum(cycle)))
+        if index >= first:
+            chances = {
+                one.test: one.probability for one in model.predict({one.test: one.duration for one in cycle})
+            }
+            predicted += [(chances[one.test], one.failed) for one in cycle]
+        ledger.learn([(one.test, one.failed, one.duration) for one in cycle])
+    return {
+        "methods": {name: dict(_means(rows)) for name, rows in figures.items()},
+        "calibration": calibration(predicted),
+        "last cycle": {"kept outcomes": KEPT, "tests": len(ledger.tests)},
+    }
+
+
+def _means(rows: list[dict[str, float]]) -> Iterator[tuple[str, float]]:
+    for figure in ("APFD", "APFDc", "NAPFD", "AUC"):
+        values = [row[figure] for row in rows if figure in row]
+        if values:
+            yield figure, round(statistics.fmean(values), 4)
+
+
+def calibration(predicted: list[tuple[float, bool]]) -> dict[str, float]:
+    """Return expected calibration error (ten equal bins), Brier score, and overall AUC."""
+    bins: dict[int, list[tuple[float, bool]]] = {}
+    for chance, failed in predicted:
+        bins.setdefault(min(9, int(chance * 10)), []).append((chance, failed))
+    gap = sum(
+        abs(sum(chance for chance, _ in rows) - sum(failed for _, failed in rows)) for rows in bins.values()
+    )
+    ordered = sorted(predicted)
+    failures = sum(failed for _, failed in ordered)
+    ranks, start = 0.0, 0
+    for _, tied in groupby(ordered, key=lambda pair: pair[0]):
+        group = list(tied)
+        ranks += (start + (len(group) + 1) / 2) * sum(failed for _, failed in group)
+        start += len(group)
+    successes = len(ordered) - failures
+    return {
+        "ECE": round(gap / len(predicted), 4),
+        "Brier": round(statistics.fmean((chance - failed) ** 2 for chance, failed in predicted), 4),
+        "AUC overall": round((ranks - failures * (failures + 1) / 2) / (failures * successes), 4),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("csv", nargs="+", type=Path, help="history files")
+    parser.add_argument("--json", action="store_true", help="print JSON only")
+    parser.add_argument("--seeds", type=int, default=10, help="how often ties are broken anew (default 10)")
+    parser.add_argument(
+        "--part", choices=("all", "tuned", "held-out"), default="all", help="which cycles are scored"
+    )
+    options = parser.parse_args(arguments)
+    report = {}
+    for path in options.csv:
+        began = time.perf_counter()
+        report[path.name] = evaluate(read_cycles(path), options.seeds, options.part)
+        report[path.name]["seconds"] = round(time.perf_counter() - began, 1)
+    if options.json:
+        print(json.dumps(report, indent=2))
+        return 0
+    for name, found in report.items():
+        print(f"{name}  ({options.part} cycles, {found['seconds']} s)")
+        print(f"  {'order':24}{'NAPFD':>8}{'APFDc':>8}{'APFD':>8}{'AUC':>8}")
+        for method, figures in found["methods"].items():
+            cells = "".join(
+                f"{figures.get(key, float('nan')):8.3f}" for key in ("NAPFD", "APFDc", "APFD", "AUC")
+            )
+            print(f"  {method:24}{cells}")
+        for method, figures in PUBLISHED.get(name.split(".")[0], {}).items():
+            print(f"  {method}: {figures}")
+        print("  probability: " + ", ".join(f"{key} {value}" for key, value in found["calibration"].items()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

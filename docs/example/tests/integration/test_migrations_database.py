@@ -1,0 +1,59 @@
+"""Migrations on PostgreSQL, and what the tables refuse whoever asks."""
+
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
+
+import psycopg
+import pytest
+from psycopg import errors, sql
+
+from bookshop.domain.problems import InvalidValue
+from bookshop.migrate import migrate, read_migrations
+
+pytestmark = [pytest.mark.integration, pytest.mark.database, pytest.mark.real_db]
+
+
+@pytest.fixture
+def empty_url(required, prefix):
+    """A schema without tables."""
+    server, schema = required("DATABASE_URL"), sql.Identifier(f"{prefix}-empty")
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
+        path = quote(f'-csearch_path="{prefix}-empty"')
+        yield f"{server}{'&' if '?' in server else '?'}options={path}"
+        connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(schema))
+
+
+def test_many_servers_starting_at_once_migrate_once(empty_url):
+    with ThreadPoolExecutor(6) as threads:
+        applied = list(threads.map(lambda _: migrate(empty_url), range(6)))
+    assert sorted(map(len, applied)) == [0] * 5 + [len(read_migrations())]
+
+
+def test_a_rewritten_migration_changes_nothing(empty_url):
+    migrate(empty_url)
+    with psycopg.connect(empty_url) as connection:
+        connection.execute("UPDATE migrations SET checksum = %s WHERE number = 1", ["0" * 64])
+    with pytest.raises(InvalidValue, match="001_catalogue.sql was changed"):
+        migrate(empty_url)
+
+
+@pytest.mark.parametrize(
+    ("statement", "error"),
+    [
+        ("UPDATE books SET stock = -1", errors.CheckViolation),
+        ("UPDATE books SET price_cents = -1", errors.CheckViolation),
+        ("UPDATE books SET isbn = '123'", errors.CheckViolation),
+        ("UPDATE books SET title = ''", errors.CheckViolation),
+        ("DELETE FROM authors", errors.ForeignKeyViolation),
+        (
+            "INSERT INTO books (isbn, title, price_cents) SELECT isbn, 'X', 1 FROM books",
+            errors.UniqueViolation,
+        ),
+        ("INSERT INTO cart_lines SELECT 404, id, 1 FROM books", errors.ForeignKeyViolation),
+    ],
+)
+def test_the_tables_refuse_what_cannot_be(engine, make_book, database_url, statement, error):
+    make_book()
+    with psycopg.connect(database_url) as connection, pytest.raises(error):
+        connection.execute(statement)

@@ -1,0 +1,76 @@
+"""Predictions are learned from the past only, are probabilities, and never fail for want of history."""
+
+import random
+import sys
+
+import pytest
+
+from toolkit.analysis.likelihood import Ledger
+from toolkit.analysis.prediction import MIN_RUNS, Model, Result, train
+from toolkit.errors import MissingExtra
+from toolkit.records import NodeId
+
+
+def runs(count: int, *, seed: int = 1) -> list[list[Result]]:
+    """Histories with a known truth: test tI fails with probability I/10, independently."""
+    chance = random.Random(seed)
+    return [
+        [
+            Result(test=NodeId(f"t{index}"), failed=chance.random() < index / 10, duration=1 + index)
+            for index in range(10)
+        ]
+        for _ in range(count)
+    ]
+
+
+def test_a_short_history_is_answered_by_the_prior() -> None:
+    """A young project gets an answer, said to be uncalibrated, and no error."""
+    model = train(runs(MIN_RUNS - 1))
+    assert not model.trained
+    found = model.predict({NodeId("t9"): 1.0, NodeId("t0"): 1.0, NodeId("new"): 1.0})
+    assert [one.test for one in found][-1] == "t0"
+    assert not any(one.calibrated for one in found)
+    assert next(one for one in found if one.test == "new").factors == ("new test: it has never run",)
+
+
+def test_probabilities_come_near_the_truth() -> None:
+    """With a long history the calibrated probability is near the known rate of failure."""
+    model = train(runs(150))
+    assert model.trained
+    found = {
+        one.test: one for one in model.predict({NodeId(f"t{index}"): 1.0 + index for index in range(10)})
+    }
+    errors = [abs(found[NodeId(f"t{index}")].probability - index / 10) for index in range(10)]
+    assert sum(errors) / len(errors) < 0.15
+    assert all(one.calibrated for one in found.values())
+    assert found[NodeId("t9")].risk == "high"
+    assert found[NodeId("t0")].risk == "low"
+    assert any("failed in" in factor for factor in found[NodeId("t9")].factors)
+
+
+def test_a_history_without_failures_is_no_error() -> None:
+    green = [[Result(test=NodeId("a"), failed=False)] for _ in range(50)]
+    model = train([*green, []])
+    assert not model.trained
+    assert model.predict({NodeId("a"): 0.0})[0].probability < 0.2
+    assert model.predict({}) == []
+
+
+def test_what_the_change_touches_is_named() -> None:
+    model = Model(Ledger())
+    model.ledger.learn([(NodeId("a"), False, 1.0)])
+    (found,) = model.predict({NodeId("a"): 1.0}, touched={NodeId("a"): 1.0})
+    assert found.factors[0] == "the change touches what it depends on"
+
+
+@pytest.mark.parametrize("package", ["numpy", "sklearn.ensemble"])
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtra, match="prediction"):
+        train(runs(30))
+
+
+def test_training_is_reproducible() -> None:
+    """The same history gives the same numbers."""
+    tests = {NodeId(f"t{index}"): 1.0 for index in range(10)}
+    assert train(runs(40)).predict(tests) == train(runs(40)).predict(tests)

@@ -1,0 +1,1 @@
+"""What the history means: pure functions over what was recorded, each formula with its source."""

@@ -1,0 +1,81 @@
+"""What tests need and what runs cost, from the newest runs: the input of the next plan."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from toolkit.history import reading
+from toolkit.history.database import Database
+from toolkit.records import NodeId, RunStarted
+
+USAGE_RUNS = 10
+"""How many of the newest runs say what a test needs."""
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What one test needed in the newest run that had it."""
+
+    setup: float  # seconds
+    duration: float  # seconds
+    cpu: float | None  # seconds
+    memory: int | None  # bytes, peak resident
+
+
+class RunShape(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run spent its time."""
+
+    header: RunStarted
+    tests: int
+    work: float  # seconds of all attempts together
+    first: float  # when the first attempt started
+    last: float  # when the last one ended
+
+    @property
+    def start_up(self) -> float:
+        """Seconds before the first test: collection, and the start of workers."""
+        return max(self.first - self.header.started, 0.0)
+
+    @property
+    def span(self) -> float:
+        """Seconds from the first test to the last."""
+        return max(self.last - self.first, 0.0)
+
+
+def usage(database: Database, *, runs: int = USAGE_RUNS) -> Mapping[NodeId, Usage]:
+    """Return what every test of the newest runs needed."""
+    rows = database.rows(
+        "SELECT t.node, a.setup, a.duration, a.cpu, a.memory "
+        "FROM (SELECT number FROM runs ORDER BY number DESC LIMIT ?) r "
+        "CROSS JOIN attempts a JOIN tests t ON t.test = a.test "
+        "WHERE a.run = r.number AND a.verdict IS NOT NULL ORDER BY r.number",
+        (runs,),
+    )
+    return {
+        node: Usage(setup=setup, duration=duration, cpu=cpu, memory=memory)
+        for node, setup, duration, cpu, memory in rows
+    }
+
+
+def run_shapes(database: Database, *, limit: int = 20) -> tuple[RunShape, ...]:
+    """Return how the newest finished runs spent their time, newest first."""
+    rows = database.rows(
+        "SELECT r.details, r.tests, r.duration, MIN(a.started), MAX(a.started + a.duration) "
+        "FROM (SELECT * FROM runs WHERE finished IS NOT NULL AND origin = 'journal' AND tests > 0 "
+        "ORDER BY number DESC LIMIT ?) r CROSS JOIN attempts a WHERE a.run = r.number "
+        "GROUP BY r.number, r.details, r.tests, r.duration ORDER BY r.number DESC",
+        (limit,),
+    )
+    return tuple(
+        RunShape(header=reading.details(packed).header, tests=tests, work=work, first=first, last=last)
+        for packed, tests, work, first, last in rows
+    )
+
+
+def tests_of(database: Database, run: str) -> frozenset[NodeId]:
+    """Return the tests that have a result in a run."""
+    rows = database.rows(
+        "SELECT t.node FROM runs r CROSS JOIN attempts a JOIN tests t ON t.test = a.test "
+        "WHERE r.run = ? AND a.run = r.number",
+        (run,),
+    )
+    return frozenset(NodeId(node) for (node,) in rows)

@@ -1,0 +1,336 @@
+"""From the trails of a run to the inputs of each test.
+
+What a test depends on is the union of
+
+* the functions it entered, and what these keep from earlier calls (see ``toolkit.tracing.tracer``),
+* the files, folders, variables and child processes it touched,
+* the same of every shared fixture instance it used, of the session, and of the collection of its file,
+* for every module that it reaches by import, beginning with its own file and the conftest files above it: the
+  module's level, and what ran while it was being imported.
+"""
+
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import PurePosixPath
+
+from toolkit.impact.fingerprints import Source, unit_at
+from toolkit.impact.graph import Module, ModuleGraph
+from toolkit.impact.inputs import Input, Kind
+from toolkit.impact.trails import ProcessTrail, Touched
+
+Sources = Callable[[str], Source | None]
+"""Path relative to the root → the file cut into units; None when it is not Python or gone."""
+
+ITEM_KINDS: dict[str, Kind] = {
+    "file": "file",
+    "folder": "folder",
+    "absent": "absent",
+    "variable": "variable",
+    "import": "import",
+}
+
+
+class Interner:
+    """Numbers inputs: each one once."""
+
+    def __init__(self) -> None:
+        self.inputs: list[Input] = []
+        self._numbers: dict[Input, int] = {}
+
+    def __call__(self, kind: Kind, name: str, unit: str = "") -> int:
+        """Return the number of an input."""
+        item = Input(kind, name, unit)
+        number = self._numbers.get(item)
+        if number is None:
+            number = self._numbers[item] = len(self.inputs)
+            self.inputs.append(item)
+        return number
+
+
+class ProcessInputs:
+    """The inputs of the tests that one process ran.
+
+    Args:
+        trail: of the process.
+        children: trails of the processes that it started, directly or not.
+        sources: how files are cut into units.
+        intern: numbers the inputs; shared by all processes of the run.
+        root: of the project; only the names of files in it are looked at.
+    """
+
+    def __init__(
+        self,
+        trail: ProcessTrail,
+        children: Iterable[ProcessTrail],
+        sources: Sources,
+        intern: Interner,
+        test_files: frozenset[str],
+    ) -> None:
+        self.trail = trail
+        self.sources = sources
+        self.intern = intern
+        self.test_files = test_files
+        self._children = list(children)
+        self._child_inputs = {child.name: self._everything_of(child) for child in self._children}
+        self._code_numbers: dict[int, frozenset[int]] = {}
+        self._contexts: dict[int, frozenset[int]] = {}
+        self._imports: dict[str, list[int]] = {}
+        for _name, path, number in trail.modules:
+            self._imports.setdefault(path, []).append(number)
+        self._collections: dict[str, list[int]] = {}
+        for number, touched in trail.contexts.items():
+            if touched.kind == "collection":
+                self._collections.setdefault(touched.name, []).append(number)
+        self.graph = self._build_graph()
+        self._module_inputs: dict[str, frozenset[int]] = {}
+        self._reached: dict[tuple[str, ...], frozenset[int]] = {}
+
+    # -- modules -----------------------------------------------------------------------------------------
+
+    def _build_graph(self) -> ModuleGraph:
+        modules = [Module(name, path) for name, path, _number in self.trail.modules]
+        modules += [Module(name, path) for name, path in self.trail.early]
+        paths = {number: path for _name, path, number in self.trail.modules}
+        edges: dict[str, set[str]] = {}
+        for number, path in paths.items():
+            touched = self.trail.contexts.get(number)
+            used = () if touched is None else touched.items.get("uses", ())
+            edges.setdefault(path, set()).update(paths[int(other)] for other in used if int(other) in paths)
+        graph = ModuleGraph(modules, self.sources, edges)
+        for number, path in paths.items():  # what ran during the import may import more
+            touched = self.trail.contexts.get(number)
+            for input_number in self._inputs_of_codes(set() if touched is None else touched.functions):
+                item = self.intern.inputs[input_number]
+                if item.kind == "function":
+                    graph.add_edges(path, graph.imported_in(item.name, item.unit))
+        return graph
+
+    def module_paths_of(self, context: int, seen: set[int]) -> set[str]:
+        """Return the files imported in a context and in those it uses."""
+        found: set[str] = set()
+        if context in seen:
+            return found
+        seen.add(context)
+        touched = self.trail.contexts.get(context)
+        if touched is None:
+            return found
+        if touched.kind == "import":
+            return {touched.name}
+        for used in touched.items.get("uses", ()):
+            found |= self.module_paths_of(int(used), seen)
+        return found
+
+    def _inputs_of_module(self, path: str) -> frozenset[int]:
+        if path not in self._module_inputs:
+            self._module_inputs[path] = frozenset()  # a cycle ends here
+            numbers = {self.intern("module", path), *self._imported_names(path)}
+            numbers.update(self._kept_units(path))
+            for context in self._imports.get(path, ()):
+                numbers |= self._inputs_of_context(context)
+            if path in {early for _name, early in self.trail.early}:
+                numbers |= self._inputs_of_early(path)
+            self._module_inputs[path] = frozenset(numbers)
+        return self._module_inputs[path]
+
+    def _inputs_of_early(self, path: str) -> set[int]:
+        """It was imported before tracing began: whatever it may have run is all of it."""
+        return {self.intern("source", path)}
+
+    def _imported_names(self, path: str) -> set[int]:
+        source = self.sources(path)
+        if source is None:
+            return {self.intern("file", path)}
+        names = self.graph.names(path)
+        tops = {name.partition(".")[0] for name in names} - sys.stdlib_module_names
+        return {self.intern("import", name) for name in names} | {
+            self.intern("distribution", top) for top in tops
+        }
+
+    def _kept_units(self, path: str) -> set[int]:
+        """Functions whose results are kept belong to whoever reaches the module, with all they ran."""
+        source = self.sources(path)
+        kept = {unit.name for unit in source.units if unit.kept} if source is not None else set()
+        if not kept:
+            return set()
+        positions = {
+            position
+            for position, (where, _name, first) in self.trail.codes.items()
+            if where == path
+            and source is not None
+            and (unit := unit_at(source.units, first))
+            and unit.name in kept
+        }
+        return {self.intern("function", path, name) for name in kept} | self._inputs_of_codes(positions)
+
+    # -- functions ---------------------------------------------------------------------------------------
+
+    def _inputs_of_codes(self, positions: set[int]) -> set[int]:
+        numbers: set[int] = set()
+        pending, seen = list(positions), set(positions)
+        while pending:
+            position = pending.pop()
+            numbers |= self._inputs_of_code(position)
+            for kind, item in self.trail.near_items.get(position, ()):
+                numbers.add(self.intern(ITEM_KINDS[kind], item))
+            for kept in self.trail.near.get(position, ()):
+                if kept not in seen:
+                    seen.add(kept)
+                    pending.append(kept)
+        return numbers
+
+    def _inputs_of_code(self, position: int) -> frozenset[int]:
+        if position not in self._code_numbers:
+            self._code_numbers[position] = frozenset(
+                code_inputs(self.trail.codes.get(position), self.sources, self.intern)
+            )
+        return self._code_numbers[position]
+
+    # -- contexts ----------------------------------------------------------------------------------------
+
+    def _inputs_of_context(self, number: int) -> frozenset[int]:
+        """Inputs of a context and of those it uses; imported modules count through :meth:`reach`."""
+        if number in self._contexts:
+            return self._contexts[number]
+        self._contexts[number] = frozenset()  # a cycle ends here
+        touched = self.trail.contexts.get(number)
+        if touched is None:
+            return frozenset()
+        numbers = self._inputs_of_codes(touched.functions)
+        numbers |= item_inputs(touched, self.intern)
+        numbers |= self._inputs_of_children(number, touched)
+        for used in touched.items.get("uses", ()):
+            other = self.trail.contexts.get(int(used))
+            if other is not None and other.kind != "import":
+                numbers |= self._inputs_of_context(int(used))
+        self._contexts[number] = frozenset(numbers)
+        return self._contexts[number]
+
+    def _inputs_of_children(self, number: int, touched: Touched) -> set[int]:
+        numbers: set[int] = set()
+        for child in self._children:
+            if child.parent == self.trail.name and self._lived_in(child, number):
+                numbers |= self._child_inputs[child.name]
+        expected = len(touched.items.get("children", ()))
+        reported = sum(child.started_in == number for child in self._children if "-child-" in child.name)
+        if reported < expected:
+            numbers.add(self.intern("everything", "", "a child process was not traced"))
+        return numbers
+
+    def _lived_in(self, child: ProcessTrail, number: int) -> bool:
+        last = min(child.until, self.trail.gone.get(child.name, float("inf")))
+        return child.started_in <= number <= max(last, child.started_in)
+
+    def _everything_of(self, child: ProcessTrail) -> set[int]:
+        numbers: set[int] = set()
+        for code in child.codes.values():
+            numbers |= code_inputs(code, self.sources, self.intern)
+        for touched in child.contexts.values():
+            numbers |= item_inputs(touched, self.intern)
+        paths = {path for _name, path, _number in child.modules} | {path for _name, path in child.early}
+        for path in paths:
+            numbers.add(self.intern("module" if child.by_functions else "source", path))
+        for grandchild in self._children:
+            if grandchild.parent == child.name:
+                numbers |= self._everything_of(grandchild)
+        return numbers
+
+    # -- tests -------------------------------------------------------------------------------------------
+
+    def tests(self) -> Iterable[tuple[str, frozenset[int]]]:
+        """Yield every test that ended in this process, with its inputs."""
+        session = self._session_inputs()
+        for number, touched in self.trail.contexts.items():
+            if touched.kind == "test":
+                yield touched.name, session | self._inputs_of_test(number, touched)
+
+    def _session_inputs(self) -> frozenset[int]:
+        """What was touched outside of tests belongs to all of them."""
+        sessions = [number for number, touched in self.trail.contexts.items() if touched.kind == "session"]
+        numbers: set[int] = set()
+        seeds: set[str] = set()
+        for number in sessions:
+            touched = self.trail.contexts[number]
+            numbers |= self._inputs_of_codes(touched.functions) | item_inputs(touched, self.intern)
+            for used in touched.items.get("uses", ()):
+                other = self.trail.contexts.get(int(used))
+                if other is not None and other.kind == "import" and not _is_conftest(other.name):
+                    seeds.add(other.name)
+        return frozenset(numbers) | self._reach(tuple(sorted(seeds - self.test_files)))
+
+    def _inputs_of_test(self, number: int, touched: Touched) -> frozenset[int]:
+        file = touched.name.partition("::")[0]
+        numbers = set(self._inputs_of_context(number))
+        seeds = self.module_paths_of(number, set())
+        for other in self._collections.get(file, ()):
+            numbers |= self._inputs_of_context(other)
+            seeds |= self.module_paths_of(other, set()) - self.test_files
+        seeds.update(self._lazily_imported(numbers))
+        seeds.update(path for path in self.graph.paths if _is_conftest(path) and _is_above(path, file))
+        own = self._own_file(file)
+        return frozenset(numbers) | own | self._reach(tuple(sorted(seeds)), own_file=file)
+
+    def _own_file(self, file: str) -> frozenset[int]:
+        folders = [folder.as_posix() for folder in PurePosixPath(file).parents]
+        expected = [f"{folder}/conftest.py".removeprefix("./") for folder in folders]
+        expected.append(f"{folders[0]}/__init__.py".removeprefix("./"))
+        numbers = {self.intern("absent", path) for path in expected if path not in self.graph.paths}
+        if file not in self.graph.paths:
+            numbers.add(self.intern("file" if self.sources(file) is None else "module", file))
+        return frozenset(numbers)
+
+    def _lazily_imported(self, numbers: Iterable[int]) -> set[str]:
+        found: set[str] = set()
+        for number in numbers:
+            item = self.intern.inputs[number]
+            if item.kind == "function":
+                found |= self.graph.imported_in(item.name, item.unit)
+        return found
+
+    def _reach(self, seeds: tuple[str, ...], own_file: str = "") -> frozenset[int]:
+        key = (*seeds, "\0", own_file)
+        if key not in self._reached:
+            numbers: set[int] = set()
+            for path in self.graph.closure([*seeds, own_file]):
+                inputs = self._inputs_of_module(path)
+                if path == own_file:
+                    inputs = inputs - {self.intern("module", path)} | {self.intern("tests", path)}
+                if not self.trail.by_functions:
+                    inputs |= {self.intern("source", path)}
+                numbers |= inputs
+            self._reached[key] = frozenset(numbers)
+        return self._reached[key]
+
+
+def code_inputs(code: tuple[str, str, int] | None, sources: Sources, intern: Interner) -> set[int]:
+    """Return what an entered code object stands for: a function, a module's level, or a whole file."""
+    if code is None:
+        return {intern("everything", "", "a function's line is missing in the trail")}
+    path, name, first = code
+    source = sources(path)
+    if source is None:
+        return {intern("file", path)}
+    unit = unit_at(source.units, first)
+    if unit is None:
+        plain = name.partition(".<locals>")[0]
+        misplaced = any(unit.name == plain for unit in source.units)
+        return {intern("source" if misplaced else "module", path)}
+    base = unit.name.partition("#")[0]
+    if name == base or name.startswith(f"{base}.<locals>") or "<" in name.rpartition(".")[2]:
+        return {intern("function", path, unit.name)}
+    return {intern("source", path)}
+
+
+def item_inputs(touched: Touched, intern: Interner) -> set[int]:
+    """Return files, folders, variables and imports as inputs."""
+    numbers = {intern(kind, item) for key, kind in ITEM_KINDS.items() for item in touched.items.get(key, ())}
+    numbers.update(intern("everything", "", why) for why in touched.items.get("everything", ()))
+    return numbers
+
+
+def _is_conftest(path: str) -> bool:
+    return PurePosixPath(path).name == "conftest.py"
+
+
+def _is_above(conftest: str, file: str) -> bool:
+    folder = conftest.removesuffix("conftest.py")
+    return file.startswith(folder)

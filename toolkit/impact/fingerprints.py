@@ -1,0 +1,225 @@
+"""Functions, module levels and files as short hashes.
+
+A Python file is cut into units: each ``def`` (methods and nested functions too) and the *level*, which is all
+that runs when the module is imported: statements, class bodies, decorators, default values, annotations and
+docstrings. A unit's fingerprint is a hash of its normalised syntax tree, so comments, layout, quotes and the
+spelling of numbers change nothing, and every other edit changes the unit it is in.
+
+* The header of a function (name, arguments, decorators, annotations, docstring) belongs to the function *and*
+  to what surrounds it, since it is evaluated there.
+* Lambdas, comprehensions and classes inside functions belong to the function around them.
+* ``tests`` is the level without the headers of ``test…`` functions: adding a test to a file
+  selects this test only.
+"""
+
+import ast
+import hashlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+GONE = "gone"
+"""The fingerprint of what does not exist (any more)."""
+
+FORMAT = 1
+"""Counts up when fingerprints of unchanged code change; parsed files are kept under it."""
+
+KEEPING = re.compile(r"cache|memo|once|lazy|singleton|reify|persist", re.IGNORECASE)
+"""Names of decorators that may keep results of the function: later calls do not enter it."""
+
+KEPT_HOOKS = frozenset({"__subclasshook__", "__instancecheck__", "__subclasscheck__"})
+"""Methods whose answers Python itself keeps (``abc`` caches them)."""
+
+
+class Unit(msgspec.Struct, frozen=True, array_like=True):
+    """One function of a file."""
+
+    name: str  # qualified; "#2" is appended to the second of the same name
+    first: int  # line of its first decorator or its def, from 1
+    last: int
+    fingerprint: str
+    kept: bool = False  # its results may be kept: later calls do not enter it
+
+
+class ImportedName(msgspec.Struct, frozen=True, array_like=True):
+    """One import statement's target, as written."""
+
+    unit: str  # of the function that contains it; "" at module level
+    module: str  # "" in "from . import x"
+    level: int  # dots
+    names: tuple[str, ...] = ()  # of "from module import names"
+
+
+class Source(msgspec.Struct, frozen=True, array_like=True):
+    """A Python file cut into units."""
+
+    level: str
+    tests: str
+    whole: str
+    units: tuple[Unit, ...]
+    imports: tuple[ImportedName, ...]
+
+
+class NotPython(Exception):
+    """The file cannot be parsed as Python: its content is what counts."""
+
+
+def digest(data: bytes | str) -> str:
+    """Return a short hash: 96 bits, so a collision among 10^9 things has a chance below 10^-10."""
+    raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+    return hashlib.blake2b(raw, digest_size=12).hexdigest()
+
+
+def parse(content: bytes) -> Source:
+    """Cut a Python file into units.
+
+    Raises:
+        NotPython: it is not valid Python of this interpreter's version.
+    """
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise NotPython(str(error)) from error
+    try:
+        units = tuple(_number(_functions(tree, "", in_function=False)))
+        return Source(
+            level=digest("".join(_write(tree, headers="all"))),
+            tests=digest("".join(_write(tree, headers="tests"))),
+            whole=digest("".join(_write(tree, headers="bodies"))),
+            units=units,
+            imports=tuple(_imports(tree, units)),
+        )
+    except RecursionError as error:
+        raise NotPython("nested too deeply") from error
+
+
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def _functions(node: ast.AST, prefix: str, *, in_function: bool) -> Iterator[Unit]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, _Function):
+            name = prefix + child.name
+            yield Unit(
+                name,
+                min([child.lineno, *(item.lineno for item in child.decorator_list)]),
+                child.end_lineno or child.lineno,
+                digest("".join(_write_function(child))),
+                not in_function and _may_be_kept(child),
+            )
+            yield from _functions(child, f"{name}.<locals>.", in_function=True)
+        elif isinstance(child, ast.ClassDef):
+            yield from _functions(child, f"{prefix}{child.name}.", in_function=in_function)
+        elif isinstance(child, ast.Lambda):
+            yield from _functions(child, f"{prefix}<lambda>.<locals>.", in_function=in_function)
+        else:
+            yield from _functions(child, prefix, in_function=in_function)
+
+
+def _number(units: Iterator[Unit]) -> Iterator[Unit]:
+    seen: dict[str, int] = {}
+    for unit in units:
+        seen[unit.name] = seen.get(unit.name, 0) + 1
+        count = seen[unit.name]
+        yield unit if count == 1 else msgspec.structs.replace(unit, name=f"{unit.name}#{count}")
+
+
+def _may_be_kept(function: _Function) -> bool:
+    return function.name in KEPT_HOOKS or any(
+        KEEPING.search(name) for item in function.decorator_list for name in _names(item)
+    )
+
+
+def _names(decorator: ast.expr) -> set[str]:
+    """Names in a decorator, arguments aside: {"pytest", "fixture"} of @pytest.fixture(scope="module")."""
+    found = set()
+    node: ast.expr = decorator
+    while True:
+        if isinstance(node, ast.Call):
+            node = node.func
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+            node = node.value
+        else:
+            return found | ({node.id} if isinstance(node, ast.Name) else set())
+
+
+def _imports(tree: ast.Module, units: tuple[Unit, ...]) -> Iterator[ImportedName]:
+    """Find the import statements; those under ``if TYPE_CHECKING`` are never executed."""
+    pending: list[ast.AST] = [tree]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Import):
+            where = _unit_name(units, node.lineno)
+            yield from (ImportedName(where, item.name, 0) for item in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names = tuple(item.name for item in node.names)
+            yield ImportedName(_unit_name(units, node.lineno), node.module or "", node.level, names)
+        elif isinstance(node, ast.If) and _is_type_checking(node.test):
+            pending.extend(node.orelse)
+        else:
+            pending.extend(ast.iter_child_nodes(node))
+
+
+def unit_at(units: tuple[Unit, ...], line: int) -> Unit | None:
+    """Return the innermost function around a line."""
+    inside = [unit for unit in units if unit.first <= line <= unit.last]
+    return max(inside, key=lambda unit: (unit.first, -unit.last), default=None)
+
+
+def _unit_name(units: tuple[Unit, ...], line: int) -> str:
+    unit = unit_at(units, line)
+    return "" if unit is None else unit.name
+
+
+def _is_type_checking(test: ast.expr) -> bool:
+    name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")
+    return name == "TYPE_CHECKING"
+
+
+# -- writing a tree as text ------------------------------------------------------------------------------
+
+_SKIPPED_FIELDS = frozenset({"type_comment", "kind", "ctx", "type_ignores"})
+
+
+def _write_function(function: _Function) -> Iterator[str]:
+    yield from _write_header(function)
+    for statement in function.body:
+        yield from _write(statement, headers="all")
+
+
+def _write_header(function: _Function) -> Iterator[str]:
+    yield f"({type(function).__name__} {function.name}"
+    for field in ("args", "decorator_list", "returns", "type_params"):
+        yield from _write(getattr(function, field, None), headers="all")
+    yield repr(ast.get_docstring(function, clean=False))
+    yield ")"
+
+
+def _write(node: Any, *, headers: str) -> Iterator[str]:
+    """Write a tree so that two are equal exactly when they mean the same.
+
+    Args:
+        node: a node, a list of them, or a value in one.
+        headers: what to write of functions: "all" their headers, "tests" headers but those of tests,
+            "bodies" everything.
+    """
+    if isinstance(node, list):
+        yield "["
+        for item in node:
+            yield from _write(item, headers=headers)
+        yield "]"
+    elif isinstance(node, _Function) and headers != "bodies":
+        if headers == "all" or not node.name.startswith("test"):
+            yield from _write_header(node)
+    elif isinstance(node, ast.AST):
+        yield f"({type(node).__name__}"
+        for field, value in ast.iter_fields(node):
+            if field not in _SKIPPED_FIELDS:
+                yield f" {field}="
+                yield from _write(value, headers=headers)
+        yield ")"
+    else:
+        yield f"{type(node).__name__}:{node!r}"

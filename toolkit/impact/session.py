@@ -1,0 +1,192 @@
+"""A selection, and what becomes of it: the parts of this package put together for one run of pytest."""
+
+import os
+import sys
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from toolkit.errors import ChangesUnknown
+from toolkit.impact.changes import old_contents
+from toolkit.impact.dependencies import Interner, ProcessInputs
+from toolkit.impact.distributions import installed
+from toolkit.impact.fingerprints import digest
+from toolkit.impact.inputs import CaseInputs, Input, Traced
+from toolkit.impact.selection import Selection, select
+from toolkit.impact.state import ProjectState, fingerprints
+from toolkit.impact.store import DependencyStore
+from toolkit.impact.trails import ProcessTrail, first_uses, offspring, read_trails
+from toolkit.impact.tree import DiskTree, PastTree, Tree
+from toolkit.records import NodeId, Outcome
+
+STALE = "changed while the tests ran"
+"""The fingerprint of what was not the same at the beginning and at the end of a run: it never matches."""
+
+
+def environment_name() -> str:
+    """Name of the records to use: dependencies differ between Pythons and platforms."""
+    major, minor = sys.version_info[:2]
+    return f"{sys.implementation.name}-{major}.{minor}-{sys.platform}"
+
+
+def pytest_settings(tree: Tree, options: Iterable[str] = ()) -> dict[str, str]:
+    """Return what configures all tests of a project: Python, the configuration of pytest, options.
+
+    Args:
+        tree: files of the project.
+        options: of the command line that change what tests do.
+    """
+    return {
+        "python": sys.version,
+        "pytest": digest("\0".join(_configuration_texts(tree))),
+        "options": digest("\0".join(options)),
+    }
+
+
+def _configuration_texts(tree: Tree) -> Iterable[str]:
+    for name in ("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml"):
+        yield _text(tree, name)
+    for name in ("tox.ini", "setup.cfg"):
+        text = _text(tree, name)
+        yield text if "pytest" in text else ""
+    try:
+        document = tomllib.loads(_text(tree, "pyproject.toml"))
+        yield repr(document.get("tool", {}).get("pytest", {}))
+    except tomllib.TOMLDecodeError:
+        yield _text(tree, "pyproject.toml")
+
+
+def _text(tree: Tree, path: str) -> str:
+    return (tree.read(path) or b"").decode("utf-8", "replace")
+
+
+class ImpactSession:
+    """Plans a run and records it.
+
+    Args:
+        root: the project.
+        store: where dependencies are kept.
+        environ: environment variables at the start of the run.
+        options: of the command line that change what tests do.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        store: DependencyStore,
+        *,
+        environ: Mapping[str, str] | None = None,
+        options: Iterable[str] = (),
+    ) -> None:
+        self.root = root
+        self.store = store
+        self.environment = environment_name()
+        self._environ = dict(os.environ if environ is None else environ)
+        self._options = tuple(options)
+
+    def state(self, modules: Iterable[str], tree: Tree | None = None) -> ProjectState:
+        """Return the project as it is now, or in another state of its files.
+
+        Args:
+            modules: top-level modules that tests are known to import.
+            tree: None: what is on disk.
+        """
+        tree = DiskTree(self.root) if tree is None else tree
+        packages = installed(self.store, tree)
+        return ProjectState(
+            tree,
+            self.store,
+            environ=self._environ,
+            settings={**pytest_settings(tree, self._options), "packages": packages.others(modules)},
+            distributions=packages.fingerprint,
+        )
+
+    # -- before the run ------------------------------------------------------------------------------------
+
+    def changed(self, reference: str = "") -> tuple[dict[NodeId, str], dict[NodeId, str]]:
+        """Return the tests with an input that is not as it was recorded, and since a git revision.
+
+        Raises:
+            ChangesUnknown: git cannot tell what changed since the reference.
+        """
+        rows = list(self.store.inputs())
+        modules = {item.name for _number, item, _fingerprint in rows if item.kind == "distribution"}
+        now = self.state(modules)
+        items = {item for _number, item, _fingerprint in rows}
+        with self.store.transaction():  # parsed files are kept
+            today = {item: now.fingerprint(item) for item in items}
+            differing = self._since(reference, modules, today) if reference else set()
+        changed = {number: item for number, item, recorded in rows if today[item] != recorded}
+        touched = {number: item for number, item, _recorded in rows if item in differing}
+        return self._dependents(changed), self._dependents(touched)
+
+    def _since(self, reference: str, modules: set[str], today: Mapping[Input, str]) -> set[Input]:
+        past = PastTree(DiskTree(self.root), old_contents(self.root, reference))
+        then = self.state(modules, past)
+        return {item for item, fingerprint in today.items() if then.fingerprint(item) != fingerprint}
+
+    def _dependents(self, inputs: Mapping[int, Input]) -> dict[NodeId, str]:
+        found = self.store.dependents(self.environment, inputs)
+        return {test: str(inputs[number]) for test, number in found.items()}
+
+    def plan(self, *, full: str = "", reference: str = "") -> Selection:
+        """Decide which of the known tests to leave out."""
+        known = self.store.tests(self.environment)
+        if full or not known:
+            return select(known, {}, full=full or "nothing is recorded yet")
+        try:
+            changed, since_reference = self.changed(reference)
+        except ChangesUnknown as error:
+            return select(known, {}, full=str(error))
+        return select(known, changed, since_reference)
+
+    # -- after the run -------------------------------------------------------------------------------------
+
+    def import_trails(self, folder: Path) -> None:
+        """Store what a run recorded; a test that was begun and has no result is forgotten: it runs again."""
+        trails = read_trails(folder)
+        results = {test: result for trail in trails for test, result in trail.results.items()}
+        lost = {NodeId(test) for trail in trails for test in trail.begun} - set(results)
+        with self.store.transaction():
+            self.store.record(self.environment, self.traced(trails, results))
+            self.store.forget(self.environment, lost)
+
+    def traced(
+        self, trails: Sequence[ProcessTrail], results: Mapping[NodeId, tuple[Outcome, float]]
+    ) -> Traced:
+        """Turn the trails of a run into the dependencies of its tests.
+
+        Args:
+            trails: of all processes of the run.
+            results: outcome and seconds of every test that ended.
+        """
+        intern = Interner()
+        state = self.state(())
+        test_files = frozenset(test.partition("::")[0] for test in results)
+        inputs: dict[NodeId, frozenset[int]] = {}
+        for trail in trails:
+            if not trail.parent:
+                process = ProcessInputs(trail, offspring(trail, trails), state.source, intern, test_files)
+                for name, numbers in process.tests():
+                    test = NodeId(name)
+                    inputs[test] = inputs.get(test, frozenset()) | numbers
+        settings = frozenset(intern("setting", name) for name in ("python", "pytest", "options", "packages"))
+        cases = tuple(
+            CaseInputs(test=test, inputs=inputs[test] | settings, outcome=outcome, duration=seconds)
+            for test, (outcome, seconds) in results.items()
+            if test in inputs
+        )
+        tops = {item.name for item in intern.inputs if item.kind == "distribution"}
+        state = self.state(tops)
+        contents = first_uses(trails)
+        found = [
+            STALE if self._moved(item, contents, state) else fingerprint
+            for item, fingerprint in zip(intern.inputs, fingerprints(state, intern.inputs), strict=True)
+        ]
+        return Traced(inputs=tuple(intern.inputs), fingerprints=tuple(found), cases=cases)
+
+    def _moved(self, item: Input, contents: Mapping[str, set[str]], state: ProjectState) -> bool:
+        """Whether a file is no longer as it was when the run first used it."""
+        if item.kind not in {"function", "module", "tests", "source", "file"} or item.name not in contents:
+            return False
+        return contents[item.name] != {state.content(item.name)}

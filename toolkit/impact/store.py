@@ -1,0 +1,362 @@
+"""The dependencies of all tests, in one SQLite file.
+
+A run appends a *segment*: up to :data:`SEGMENT_TESTS` tests that were recorded together. For each input of
+these
+tests a posting holds a bitmap of the tests that depend on it, so a plan reads only the postings of inputs
+that
+changed, and recording never rewrites what earlier runs stored. A test counts only in the segment that its
+row in
+``tests`` names; segments that no test names any more are dropped, small ones are merged.
+
+Size: a posting costs about as much as its distinct bits, compressed. The growth is linear in tests x inputs.
+"""
+
+import sqlite3
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from toolkit.errors import HistoryDamaged, HistoryError, SchemaTooNew
+from toolkit.impact.inputs import BAD_LETTERS, LETTERS, CaseInputs, CaseRecord, Input, Traced
+from toolkit.records import NodeId
+
+SCHEMA_VERSION = 1
+SEGMENT_TESTS = 8192
+MOST_SEGMENTS = 24
+"""More segments than this are merged."""
+
+SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE inputs (            -- one row for each state of a thing that tests depend on
+  id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, unit TEXT NOT NULL,
+  fingerprint TEXT NOT NULL, UNIQUE (kind, name, unit, fingerprint));
+CREATE TABLE segments (id INTEGER PRIMARY KEY, size INTEGER NOT NULL, created REAL NOT NULL);
+CREATE TABLE tests (
+  environment TEXT NOT NULL, node TEXT NOT NULL, segment INTEGER, position INTEGER,
+  outcomes TEXT NOT NULL DEFAULT '', duration REAL NOT NULL DEFAULT 0, since_bad INTEGER NOT NULL DEFAULT
+  1000,
+  PRIMARY KEY (environment, node)) WITHOUT ROWID;
+CREATE INDEX tests_by_segment ON tests (segment);
+CREATE TABLE postings (          -- which tests of a segment depend on an input: a compressed bitmap
+  segment INTEGER NOT NULL, input INTEGER NOT NULL, bits BLOB NOT NULL,
+  PRIMARY KEY (input, segment)) WITHOUT ROWID;
+CREATE TABLE sources (key TEXT PRIMARY KEY, value BLOB NOT NULL, used REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE runs (
+  id INTEGER PRIMARY KEY, environment TEXT NOT NULL, at REAL NOT NULL, mode TEXT NOT NULL,
+  selected INTEGER NOT NULL, left_out INTEGER NOT NULL, saved REAL NOT NULL,
+  failing INTEGER NOT NULL DEFAULT 0, missed INTEGER NOT NULL DEFAULT 0, reference TEXT NOT NULL DEFAULT '');
+CREATE TABLE misses (            -- failed, although selection would have left it out
+  run INTEGER NOT NULL, node TEXT NOT NULL, PRIMARY KEY (run, node)) WITHOUT ROWID;
+CREATE TABLE coverage (          -- lines and arcs that a test covered: see toolkit.impact.remembered
+  environment TEXT NOT NULL, node TEXT NOT NULL, data BLOB NOT NULL,
+  PRIMARY KEY (environment, node)) WITHOUT ROWID;
+"""
+
+
+class DependencyStore:
+    """An open file of dependencies. Use :func:`open_store`."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._db = connection
+        self.path = path
+
+    # -- cache of parsed files -----------------------------------------------------------------------------
+
+    def get(self, key: str) -> bytes | None:
+        """Return a parsed file."""
+        row = self._db.execute("SELECT value FROM sources WHERE key = ?", (key,)).fetchone()
+        return None if row is None else zlib.decompress(row[0])
+
+    def put(self, key: str, value: bytes) -> None:
+        """Keep a parsed file."""
+        data = zlib.compress(value, 1)
+        self._db.execute("INSERT OR REPLACE INTO sources VALUES (?, ?, ?)", (key, data, time.time()))
+
+    # -- reading -------------------------------------------------------------------------------------------
+
+    def tests(self, environment: str) -> dict[NodeId, CaseRecord]:
+        """Return all tests known in an environment that have dependencies."""
+        rows = self._db.execute(
+            "SELECT node, outcomes, duration, since_bad FROM tests"
+            " WHERE environment = ? AND segment IS NOT NULL",
+            (environment,),
+        )
+        return {
+            NodeId(node): CaseRecord(
+                test=NodeId(node), outcomes=outcomes, duration=duration, runs_since_bad=since_bad
+            )
+            for node, outcomes, duration, since_bad in rows
+        }
+
+    def inputs(self) -> Iterator[tuple[int, Input, str]]:
+        """Yield every state of every input: number, input, fingerprint."""
+        for number, kind, name, unit, fingerprint in self._db.execute("SELECT * FROM inputs"):
+            yield number, Input(kind, name, unit), fingerprint
+
+    def dependents(self, environment: str, numbers: Iterable[int]) -> dict[NodeId, int]:
+        """Return the tests that depend on any of some inputs, each with one of these inputs."""
+        hit: dict[int, dict[int, int]] = {}  # segment → position → input
+        done: dict[int, int] = {}
+        for number in numbers:
+            rows = self._db.execute("SELECT segment, bits FROM postings WHERE input = ?", (number,))
+            for segment, bits in rows:
+                new = _unpack(bits) & ~done.get(segment, 0)
+                if new:
+                    done[segment] = done.get(segment, 0) | new
+                    hit.setdefault(segment, {}).update(dict.fromkeys(_positions(new), number))
+        found: dict[NodeId, int] = {}
+        for segment, positions in hit.items():
+            rows = self._db.execute(
+                "SELECT node, position FROM tests WHERE segment = ? AND environment = ?",
+                (segment, environment),
+            )
+            found.update({NodeId(node): positions[at] for node, at in rows if at in positions})
+        return found
+
+    def inputs_of(self, environment: str, test: NodeId) -> list[tuple[int, Input, str]]:
+        """Return what one test depends on, as it was recorded."""
+        row = self._db.execute(
+            "SELECT segment, position FROM tests WHERE environment = ? AND node = ? AND segment IS NOT NULL",
+            (environment, test),
+        ).fetchone()
+        if row is None:
+            return []
+        segment, position = row
+        rows = self._db.execute(
+            "SELECT i.id, i.kind, i.name, i.unit, i.fingerprint, p.bits FROM postings p"
+            " JOIN inputs i ON i.id = p.input WHERE p.segment = ?",
+            (segment,),
+        )
+        return [
+            (number, Input(kind, name, unit), fingerprint)
+            for number, kind, name, unit, fingerprint, bits in rows
+            if _unpack(bits) >> position & 1
+        ]
+
+    def meta(self, key: str) -> str | None:
+        """Return a remembered value."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    # -- writing -------------------------------------------------------------------------------------------
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Remember a value."""
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def record(self, environment: str, traced: Traced) -> None:
+        """Add what a run recorded; replaces what was known about these tests."""
+        numbers = self._intern(traced.inputs, traced.fingerprints)
+        for begin in range(0, len(traced.cases), SEGMENT_TESTS):
+            self._record_segment(environment, traced.cases[begin : begin + SEGMENT_TESTS], numbers)
+        self.tidy()
+
+    def _intern(self, inputs: Iterable[Input], fingerprints: Iterable[str]) -> list[int]:
+        rows = [(*item, fingerprint) for item, fingerprint in zip(inputs, fingerprints, strict=True)]
+        self._db.executemany(
+            "INSERT OR IGNORE INTO inputs (kind, name, unit, fingerprint) VALUES (?, ?, ?, ?)", rows
+        )
+        query = "SELECT id FROM inputs WHERE kind = ? AND name = ? AND unit = ? AND fingerprint = ?"
+        return [self._db.execute(query, row).fetchone()[0] for row in rows]
+
+    def _record_segment(self, environment: str, cases: tuple[CaseInputs, ...], numbers: list[int]) -> None:
+        postings: dict[int, bytearray] = {}
+        size = (len(cases) + 7) // 8
+        for position, case in enumerate(cases):
+            byte, bit = position >> 3, 1 << (position & 7)
+            for index in case.inputs:
+                bits = postings.get(index)
+                if bits is None:
+                    bits = postings[index] = bytearray(size)
+                bits[byte] |= bit
+        segment = self._new_segment(len(cases))
+        self._db.executemany(
+            "INSERT INTO postings (segment, input, bits) VALUES (?, ?, ?)",
+            ((segment, numbers[index], zlib.compress(bits, 1)) for index, bits in postings.items()),
+        )
+        self._name_tests(environment, cases, segment)
+
+    def _new_segment(self, size: int) -> int:
+        cursor = self._db.execute("INSERT INTO segments (size, created) VALUES (?, ?)", (size, time.time()))
+        return int(cursor.lastrowid or 0)
+
+    def _name_tests(self, environment: str, cases: Iterable[CaseInputs], segment: int) -> None:
+        self._db.executemany(
+            "INSERT INTO tests (environment, node, segment, position, outcomes, duration, since_bad)"
+            " VALUES (:environment, :node, :segment, :position, :letter, :duration,"
+            "   CASE WHEN :bad THEN 0 ELSE 1000 END)"
+            " ON CONFLICT DO UPDATE SET segment = :segment, position = :position, duration = :duration,"
+            "   outcomes = substr(outcomes || :letter, -10),"
+            "   since_bad = CASE WHEN :bad THEN 0 ELSE min(since_bad + 1, 1000) END",
+            (
+                {
+                    "environment": environment,
+                    "node": case.test,
+                    "segment": segment,
+                    "position": position,
+                    "letter": LETTERS[case.outcome],
+                    "duration": case.duration,
+                    "bad": LETTERS[case.outcome] in BAD_LETTERS,
+                }
+                for position, case in enumerate(cases)
+            ),
+        )
+
+    def forget(self, environment: str, tests: Iterable[NodeId]) -> None:
+        """Forget tests, such as those that no longer exist."""
+        self._db.executemany(
+            "DELETE FROM tests WHERE environment = ? AND node = ?", ((environment, test) for test in tests)
+        )
+
+    def add_run(self, environment: str, mode: str, figures: Mapping[str, float], reference: str = "") -> int:
+        """Note a run: what was selected, left out, failing, missed, and the seconds saved."""
+        cursor = self._db.execute(
+            "INSERT INTO runs (environment, at, mode, selected, left_out, saved, failing, missed, reference)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                environment,
+                time.time(),
+                mode,
+                *(figures.get(key, 0) for key in ("selected", "left_out", "saved", "failing", "missed")),
+                reference,
+            ),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def add_misses(self, run: int, tests: Iterable[NodeId]) -> None:
+        """Enter tests into the ledger that failed although they would have been left out."""
+        self._db.executemany("INSERT OR IGNORE INTO misses VALUES (?, ?)", ((run, test) for test in tests))
+
+    def runs(self, environment: str | None = None) -> list[dict[str, object]]:
+        """Return the runs noted, oldest first."""
+        cursor = self._db.execute(
+            "SELECT * FROM runs WHERE ?1 IS NULL OR environment = ?1 ORDER BY id", (environment,)
+        )
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
+
+    def misses(self) -> list[tuple[int, NodeId]]:
+        """Return the ledger: run, test."""
+        return [(run, NodeId(node)) for run, node in self._db.execute("SELECT * FROM misses ORDER BY run")]
+
+    # -- keeping it small ------------------------------------------------------------------------------------
+
+    def tidy(self) -> None:
+        """Drop segments that no test names, merge small ones, drop inputs that nobody depends on."""
+        self._drop_unnamed()
+        sizes = self._db.execute("SELECT id, size FROM segments ORDER BY size").fetchall()
+        if len(sizes) > MOST_SEGMENTS:
+            self._merge([segment for segment, size in sizes if size < SEGMENT_TESTS])
+            self._drop_unnamed()
+            self._db.execute("DELETE FROM inputs WHERE id NOT IN (SELECT input FROM postings)")
+            month = time.time() - 30 * 86400
+            self._db.execute("DELETE FROM sources WHERE used < ?", (month,))
+
+    def _drop_unnamed(self) -> None:
+        unnamed = "SELECT id FROM segments WHERE id NOT IN (SELECT segment FROM tests WHERE segment NOT NULL)"
+        for (segment,) in self._db.execute(unnamed).fetchall():
+            self._db.execute("DELETE FROM postings WHERE segment = ?", (segment,))
+            self._db.execute("DELETE FROM segments WHERE id = ?", (segment,))
+
+    def _merge(self, segments: list[int]) -> None:
+        """Write the living tests of some segments into new ones."""
+        living = [
+            (environment, node, segment, position)
+            for segment in segments
+            for environment, node, position in self._db.execute(
+                "SELECT environment, node, position FROM tests WHERE segment = ?", (segment,)
+            )
+        ]
+        for begin in range(0, len(living), SEGMENT_TESTS):
+            self._merge_part(living[begin : begin + SEGMENT_TESTS])
+
+    def _merge_part(self, living: list[tuple[str, str, int, int]]) -> None:
+        moved: dict[int, list[tuple[int, int]]] = {}
+        for new, (_environment, _node, segment, old) in enumerate(living):
+            moved.setdefault(segment, []).append((old, new))
+        size = (len(living) + 7) // 8
+        postings: dict[int, bytearray] = {}
+        for segment, pairs in moved.items():
+            rows = self._db.execute("SELECT input, bits FROM postings WHERE segment = ?", (segment,))
+            for number, packed in rows.fetchall():
+                bits = _unpack(packed)
+                for old, new in pairs:
+                    if bits >> old & 1:
+                        merged = postings.setdefault(number, bytearray(size))
+                        merged[new >> 3] |= 1 << (new & 7)
+        target = self._new_segment(len(living))
+        self._db.executemany(
+            "INSERT INTO postings (segment, input, bits) VALUES (?, ?, ?)",
+            ((target, number, zlib.compress(bits, 1)) for number, bits in postings.items()),
+        )
+        self._db.executemany(
+            "UPDATE tests SET segment = ?, position = ? WHERE environment = ? AND node = ?",
+            ((target, new, environment, node) for new, (environment, node, _s, _o) in enumerate(living)),
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _unpack(bits: bytes) -> int:
+    return int.from_bytes(zlib.decompress(bits), "little")
+
+
+def _positions(bits: int) -> Iterator[int]:
+    while bits:
+        low = bits & -bits
+        yield low.bit_length() - 1
+        bits ^= low
+
+
+def open_store(path: Path) -> DependencyStore:
+    """Open the file of dependencies, or make a new one.
+
+    Raises:
+        SchemaTooNew: a newer toolkit wrote it; it is left as it is.
+        HistoryDamaged: it is no SQLite file or it is broken; it is left as it is.
+        HistoryError: it cannot be opened or written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=30, isolation_level=None)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > SCHEMA_VERSION:
+            connection.close()
+            raise SchemaTooNew(
+                f"{path}: written by a newer toolkit (schema {version}, this one knows {SCHEMA_VERSION})",
+                hint="update nox-invoke-toolkit, or delete the file to record everything anew",
+            )
+        if version == 0:
+            connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+    except sqlite3.DatabaseError as error:
+        kind = HistoryError if isinstance(error, sqlite3.OperationalError) else HistoryDamaged
+        raise kind(
+            f"{path}: cannot be opened: {error}", hint="delete the file to record everything anew"
+        ) from error
+    except OSError as error:
+        raise HistoryError(f"{path}: cannot be opened: {error.strerror or error}") from error
+    return DependencyStore(connection, path)

@@ -1,0 +1,125 @@
+"""Reading trails: what the processes of a run noted, one value for each process."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from toolkit.records import NodeId, Outcome
+from toolkit.tracing.trail import SUFFIX, read_trail
+
+
+@dataclass(slots=True, kw_only=True)
+class Touched:
+    """What one context touched, all its lines together."""
+
+    kind: str = ""
+    name: str = ""
+    functions: set[int] = field(default_factory=set)
+    items: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class ProcessTrail:
+    """One process's trail, read."""
+
+    name: str
+    pid: int = 0
+    by_functions: bool = False
+    parent: str = ""
+    started_in: int = 0
+    until: float = float("inf")  # number of the last of its parent's contexts that it lived in
+    codes: dict[int, tuple[str, str, int]] = field(default_factory=dict)
+    near: dict[int, set[int]] = field(default_factory=dict)
+    near_items: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+    modules: list[tuple[str, str, int]] = field(default_factory=list)  # name, path, context of its import
+    early: list[tuple[str, str]] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
+    contexts: dict[int, Touched] = field(default_factory=dict)
+    gone: dict[str, int] = field(default_factory=dict)
+    begun: list[str] = field(default_factory=list)
+    results: dict[NodeId, tuple[Outcome, float]] = field(default_factory=dict)
+
+
+def read_process(path: Path) -> ProcessTrail:
+    """Read one trail."""
+    trail = ProcessTrail(name=path.name.removesuffix(SUFFIX))
+    for line in read_trail(path):
+        try:
+            _TAKE[line[0]](trail, *line[1:])
+        except (ValueError, TypeError, KeyError, AttributeError):
+            trail.contexts.setdefault(0, Touched(kind="session")).items.setdefault("everything", {})[
+                "a line of its trail cannot be read"
+            ] = 1
+    return trail
+
+
+def _take_start(trail: ProcessTrail, *fields: Any) -> None:
+    trail.pid, _version, trail.by_functions, trail.parent, trail.started_in = fields
+
+
+def _take_near(trail: ProcessTrail, holder: int, kept: list[int], items: dict[str, list[str]]) -> None:
+    trail.near.setdefault(holder, set()).update(kept)
+    found = [(kind, item) for kind, names in items.items() for item in names]
+    trail.near_items.setdefault(holder, []).extend(found)
+
+
+def _take_touch(  # noqa: PLR0917 - the fields of a line
+    trail: ProcessTrail, number: int, kind: str, name: str, items: dict[str, Any], functions: list[int]
+) -> None:
+    touched = trail.contexts.setdefault(number, Touched())
+    touched.kind, touched.name = kind, name
+    touched.functions.update(functions)
+    for key, values in items.items():
+        touched.items.setdefault(key, {}).update(values)
+
+
+def _take_until(trail: ProcessTrail, number: int) -> None:
+    trail.until = number
+
+
+_TAKE: dict[str, Callable[..., object]] = {
+    "start": _take_start,
+    "early": lambda trail, name, path: trail.early.append((name, path)),
+    "module": lambda trail, name, path, number: trail.modules.append((name, path, number)),
+    "file": lambda trail, path, content: trail.files.setdefault(path, content),
+    "code": lambda trail, index, path, name, line: trail.codes.setdefault(index, (path, name, line)),
+    "near": _take_near,
+    "touch": _take_touch,
+    "begin": lambda trail, test: trail.begun.append(test),
+    "result": lambda trail, test, outcome, seconds: trail.results.update(
+        {NodeId(test): (Outcome(outcome), float(seconds))}
+    ),
+    "gone": lambda trail, child, number: trail.gone.setdefault(child, number),
+    "until": _take_until,
+    "end": lambda _trail: None,
+}
+"""Kind of line → what it does; see ``toolkit.tracing.trail``."""
+
+
+def read_trails(folder: Path) -> list[ProcessTrail]:
+    """Read all trails of a run."""
+    return [read_process(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]
+
+
+def offspring(trail: ProcessTrail, trails: Iterable[ProcessTrail]) -> list[ProcessTrail]:
+    """Return the trails of the processes that one started, directly or not."""
+    everyone = list(trails)
+    found: list[ProcessTrail] = []
+    pending = [trail.name]
+    while pending:
+        parent = pending.pop()
+        for other in everyone:
+            if other.parent == parent:
+                found.append(other)
+                pending.append(other.name)
+    return found
+
+
+def first_uses(trails: Iterable[ProcessTrail]) -> Mapping[str, set[str]]:
+    """Return for each file the hashes of the contents that processes saw at its first use."""
+    seen: dict[str, set[str]] = {}
+    for trail in trails:
+        for path, stamp in trail.files.items():
+            seen.setdefault(path, set()).add(stamp)
+    return seen

@@ -1,0 +1,125 @@
+"""The files of a project, as they are on disk or as they were at a commit."""
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from toolkit.tracing.borders import OUTSIDE
+
+
+class Tree(Protocol):
+    """Files by path relative to the project root, with ``/``."""
+
+    def read(self, path: str) -> bytes | None:
+        """Return a file's content; None when there is none."""
+        ...
+
+    def exists(self, path: str) -> bool:
+        """Tell whether there is a file or folder."""
+        ...
+
+    def names(self, folder: str) -> list[str] | None:
+        """Return the names in a folder; None when there is none."""
+        ...
+
+    def files(self) -> list[str]:
+        """Return all files of the project: those git knows or would add, else all outside of caches."""
+        ...
+
+
+class DiskTree:
+    """What is on disk.
+
+    Args:
+        root: absolute folder of the project.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._files: list[str] | None = None
+
+    def read(self, path: str) -> bytes | None:
+        """See :class:`Tree`."""
+        try:
+            return (self.root / path).read_bytes()
+        except OSError:
+            return None
+
+    def exists(self, path: str) -> bool:
+        """See :class:`Tree`."""
+        return (self.root / path).exists()
+
+    def names(self, folder: str) -> list[str] | None:
+        """See :class:`Tree`."""
+        try:
+            return [item.name for item in (self.root / folder).iterdir()]
+        except OSError:
+            return None
+
+    def files(self) -> list[str]:
+        """See :class:`Tree`."""
+        if self._files is None:
+            self._files = sorted(_git_files(self.root) or _walk(self.root))
+        return self._files
+
+
+class PastTree:
+    """What was there at a commit: what is on disk, but for the files that changed since.
+
+    Args:
+        disk: what is there now.
+        old: path of each file that changed → its content then; None: it did not exist.
+    """
+
+    def __init__(self, disk: Tree, old: Mapping[str, bytes | None]) -> None:
+        self._disk = disk
+        self._old = old
+
+    def read(self, path: str) -> bytes | None:
+        """See :class:`Tree`."""
+        return self._old[path] if path in self._old else self._disk.read(path)
+
+    def exists(self, path: str) -> bool:
+        """See :class:`Tree`."""
+        return self._old[path] is not None if path in self._old else self._disk.exists(path)
+
+    def names(self, folder: str) -> list[str] | None:
+        """See :class:`Tree`."""
+        names = set(self._disk.names(folder) or ())
+        inside = {path: old for path, old in self._old.items() if _parent(path) == folder}
+        names -= {PurePosixPath(path).name for path, old in inside.items() if old is None}
+        names |= {PurePosixPath(path).name for path, old in inside.items() if old is not None}
+        return sorted(names) or None
+
+    def files(self) -> list[str]:
+        """See :class:`Tree`."""
+        then = {path for path, old in self._old.items() if old is not None}
+        return sorted((set(self._disk.files()) - set(self._old)) | then)
+
+
+def _parent(path: str) -> str:
+    return PurePosixPath(path).parent.as_posix()
+
+
+def _git_files(root: Path) -> list[str]:
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        done = subprocess.run(command, cwd=root, capture_output=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    names = done.stdout.decode("utf-8", "surrogateescape").split("\0")
+    return [name for name in dict.fromkeys(names) if name and not OUTSIDE.intersection(name.split("/"))]
+
+
+def _walk(root: Path) -> Iterator[str]:
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name not in OUTSIDE and not _is_venv(Path(folder, name))]
+        for name in names:
+            if not name.endswith(".pyc"):
+                yield Path(folder, name).relative_to(root).as_posix()
+
+
+def _is_venv(folder: Path) -> bool:
+    return (folder / "pyvenv.cfg").exists()

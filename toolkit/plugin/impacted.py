@@ -1,0 +1,247 @@
+"""``pytest --impacted[=REF]``: runs the tests that a change can affect, and records for the next time.
+
+The controller plans before anything is collected: known tests that need not run are named in a file that all
+workers read, so they all leave out the same. At the end it reads the trails of the run and stores them. The
+trails of a run that was killed are taken up by the next one.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from toolkit.errors import ToolkitError
+from toolkit.journal import new_run_id
+from toolkit.plugin import activation
+from toolkit.plugin.recording import identity
+from toolkit.records import NodeId
+
+if TYPE_CHECKING:
+    from toolkit.impact.selection import Selection
+
+FOLDER = "TOOLKIT_IMPACT"
+"""Environment variable: controller's process id and folder of the trails, for its workers."""
+
+STORE = "dependencies.sqlite"
+PLAN = "plan.json"
+ALWAYS_MARKS = ("smoke", "unskippable")
+NO_TESTS = 5
+_BEGUN: pytest.StashKey[bool] = pytest.StashKey()
+
+
+class RunPlan(msgspec.Struct, frozen=True):
+    """The file by which the controller tells all processes what to leave out."""
+
+    left_out: frozenset[NodeId] = frozenset()
+    deselect: bool = True
+
+
+def wanted(config: pytest.Config) -> bool:
+    """Only with ``--impacted``, ``--no-impacted`` or ``--impacted-shadow``, and only where tests run."""
+    options = config.known_args_namespace
+    idle = ("setuponly", "setupplan", "help", "version", "showfixtures", "markers")
+    if any(getattr(options, name, False) for name in idle):
+        return False
+    return options.toolkit_impacted is not None or bool(options.toolkit_shadow)
+
+
+def activated(config: pytest.Config) -> None:
+    """Begin before the first conftest file is imported: what its import executes counts."""
+    if _BEGUN in config.stash:
+        return
+    config.stash[_BEGUN] = True
+    given = folder_from_controller()
+    if given is not None:
+        begin_process(config, given, os.environ["PYTEST_XDIST_WORKER"])
+        return
+    controller = ImpactController(config)
+    config.pluginmanager.register(controller, "toolkit-impact-controller")
+    if not has_workers(config):
+        begin_process(config, controller.folder, "main")
+
+
+def folder_from_controller() -> Path | None:
+    """Return the folder of the trails in a worker of a run with ``--impacted``, else None."""
+    pid, _, folder = os.environ.get(FOLDER, "").partition(":")
+    if "PYTEST_XDIST_WORKER" in os.environ and pid == str(os.getppid()) and Path(folder).is_dir():
+        return Path(folder)
+    return None
+
+
+def has_workers(config: pytest.Config) -> bool:
+    """Tell whether xdist will run the tests in processes of their own."""
+    options = config.known_args_namespace
+    if getattr(options, "usepdb", False) or getattr(options, "collectonly", False):
+        return False
+    return bool(getattr(options, "numprocesses", None) or getattr(options, "tx", None))
+
+
+def begin_process(config: pytest.Config, folder: Path, name: str) -> None:
+    """Trace and deselect in a process that runs tests."""
+    from toolkit.plugin.tracing import TestTracer
+
+    config.pluginmanager.register(Deselector(config, folder), "toolkit-impact-deselector")
+    if not config.known_args_namespace.collectonly:
+        config.pluginmanager.register(TestTracer(config, folder, name), "toolkit-impact-tracer")
+
+
+class Deselector:
+    """Leaves out what the plan names."""
+
+    def __init__(self, config: pytest.Config, folder: Path) -> None:
+        self._config = config
+        self._plan = folder / PLAN
+        self.left_out: list[str] = []
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None]:
+        """Take tests away after everybody else has chosen and ordered them."""
+        yield
+        plan = msgspec.json.decode(self._plan.read_bytes(), type=RunPlan)
+        left_out = [item for item in items if identity(item) in plan.left_out and not is_unskippable(item)]
+        self.left_out = [identity(item) for item in left_out]
+        if plan.deselect and left_out:
+            gone = set(map(id, left_out))
+            items[:] = [item for item in items if id(item) not in gone]
+            self._config.hook.pytest_deselected(items=left_out)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Tell the controller."""
+        if activation.is_worker(self._config):
+            output: dict[str, Any] = self._config.workeroutput  # type: ignore[attr-defined]
+            output["toolkit_left_out"] = self.left_out
+
+
+def is_unskippable(item: pytest.Item) -> bool:
+    """Whether a test has a mark that says it always runs."""
+    return any(item.get_closest_marker(name) is not None for name in ALWAYS_MARKS)
+
+
+class ImpactController:
+    """Plans, and records at the end. One per run, in the process that the user started."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        from toolkit.impact.session import ImpactSession
+        from toolkit.impact.store import open_store
+
+        options = config.known_args_namespace
+        self._config = config
+        self._started = time.perf_counter()
+        self._selecting = options.toolkit_impacted is not False
+        self._shadow = bool(options.toolkit_shadow)
+        self._reference = options.toolkit_impacted if isinstance(options.toolkit_impacted, str) else ""
+        self._collect_only = bool(options.collectonly)
+        state = config.rootpath / ".toolkit"
+        self._trails = state / "trace"
+        self.folder = self._trails / new_run_id()
+        self.folder.mkdir(parents=True)
+        ignore(state)
+        (self.folder / "pid").write_text(str(os.getpid()))
+        try:
+            self._store = open_store(state / STORE)
+        except ToolkitError as error:
+            raise pytest.UsageError(str(error)) from error
+        self.session = ImpactSession(config.rootpath, self._store, options=options_that_matter(config))
+        self._recover()
+        self.selection = self._plan()
+        plan = RunPlan(left_out=self.selection.left_out, deselect=self._selecting and not self._shadow)
+        (self.folder / PLAN).write_bytes(msgspec.json.encode(plan))
+        os.environ[FOLDER] = f"{os.getpid()}:{self.folder}"
+        self._left_out: list[str] | None = None
+        self._note = ""
+
+    def _plan(self) -> "Selection":
+        from toolkit.impact.selection import Selection
+
+        if not self._selecting:
+            return Selection(full="--no-impacted")
+        return self.session.plan(reference=self._reference)
+
+    def _recover(self) -> None:
+        """Store what runs that were killed have left."""
+        for folder in sorted(self._trails.iterdir()):
+            if folder != self.folder and not is_running(folder):
+                self.session.import_trails(folder)
+                shutil.rmtree(folder, ignore_errors=True)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """A worker has finished: take over what it left out."""
+        found = getattr(node, "workeroutput", {}).get("toolkit_left_out")
+        if found is not None and self._left_out is None:
+            self._left_out = list(found)
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(
+        self, session: pytest.Session, exitstatus: int
+    ) -> Generator[None, object, object]:
+        """Store the trails; an empty selection is a success."""
+        result = yield
+        deselector = self._config.pluginmanager.get_plugin("toolkit-impact-deselector")
+        if self._left_out is None:
+            self._left_out = [] if deselector is None else deselector.left_out
+        if int(exitstatus) == NO_TESTS and self._left_out and self._selecting and not self._shadow:
+            session.exitstatus = pytest.ExitCode.OK
+        self._finish()
+        return result
+
+    def _finish(self) -> None:
+        os.environ.pop(FOLDER, None)
+        if not self._collect_only:
+            try:
+                self.session.import_trails(self.folder)
+            except ToolkitError as error:
+                self._note = f"; not recorded: {error}"
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._store.close()
+
+    def pytest_report_header(self) -> str:
+        """Say what will be left out."""
+        selection = self.selection
+        if selection.full:
+            return f"impacted: everything runs ({selection.full})"
+        return (
+            f"impacted: {len(selection.left_out)} of {len(selection.verdicts)} recorded tests"
+            f" need not run (about {selection.saved:.1f} s)"
+        )
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Say what was left out."""
+        count = len(self._left_out or ())
+        word = "would have been left out" if self._shadow else "left out"
+        terminalreporter.write_line(f"impacted: {count} {word}{self._note}")
+
+
+def is_running(folder: Path) -> bool:
+    """Whether the controller of a run lives."""
+    from toolkit.tracing.children import is_running as alive
+
+    try:
+        return alive(int((folder / "pid").read_text()))
+    except (OSError, ValueError):
+        return False
+
+
+def ignore(state: Path) -> None:
+    """Keep the state folder out of version control."""
+    file = state / ".gitignore"
+    if not file.exists():
+        file.write_text("*\n")
+
+
+def options_that_matter(config: pytest.Config) -> list[str]:
+    """Return options that change what tests do: warnings, plugins, ini values, the project's own."""
+    options = config.known_args_namespace
+    found = [
+        f"{name}={getattr(options, name, None)!r}" for name in ("pythonwarnings", "override_ini", "plugins")
+    ]
+    parser = getattr(config, "_parser", None)
+    own = getattr(getattr(parser, "_anonymous", None), "options", [])
+    names = sorted(str(option.dest) for option in own)
+    return found + [f"{name}={getattr(options, name, None)!r}" for name in names]

@@ -1,0 +1,146 @@
+"""Traces the tests of this process: contexts for tests, shared fixtures and the collection of files."""
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from toolkit.plugin.recording import identity
+from toolkit.records import Outcome
+from toolkit.tracing.session import TracedProcess
+from toolkit.tracing.tracer import Context
+
+BOUNDARIES = ("pytest_pyfunc_call", "call_fixture_func", "pytest_runtest_protocol", "runtestprotocol")
+
+
+class TestTracer:
+    """The tracer's hooks. Registered only in processes that run tests with ``--impacted``.
+
+    Args:
+        config: of the session.
+        folder: where trails are written.
+        name: of this process: ``main``, ``gw0`` …
+    """
+
+    __test__ = False
+
+    def __init__(self, config: pytest.Config, folder: Path, name: str) -> None:
+        self.process = TracedProcess(str(config.rootpath), str(folder), name)
+        self.tracer = self.process.tracer
+        self._root = config.rootpath
+        self._shared: dict[int, tuple[Any, Context]] = {}  # id of a fixture definition → it, its context
+        self._test: Context | None = None
+        self._outcome: Outcome | None = None
+        self._seconds = 0.0
+        self._stop_looks_at_runner()
+
+    def _stop_looks_at_runner(self) -> None:
+        from _pytest import fixtures, python, runner
+
+        for module in (fixtures, python, runner):
+            for name in BOUNDARIES:
+                code = getattr(getattr(module, name, None), "__code__", None)
+                if code is not None:
+                    self.tracer.boundaries.add(id(code))
+
+    # -- collection ----------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> Generator[None, Any, Any]:
+        """What runs while a file is collected belongs to the tests of the file."""
+        path = getattr(collector, "path", None)
+        if path is None or not path.is_file():
+            return (yield)
+        context = self.tracer.push("collection", self.relative(path))
+        try:
+            return (yield)
+        finally:
+            self.tracer.pop(context)
+
+    def relative(self, path: Path) -> str:
+        """Return a path as it stands in node ids."""
+        return Path(os.path.relpath(path, self._root)).as_posix()
+
+    # -- tests ---------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """One test with all its phases and tries."""
+        test = identity(item)
+        self._outcome, self._seconds = None, 0.0
+        self.tracer.trail.write(["begin", test])
+        self._test = self.process.begin_test(test)
+        file = self.relative(item.path)
+        if not test.startswith(f"{file}::"):
+            self._test.add("own", file)
+        try:
+            return (yield)
+        finally:
+            self.process.end_test(self._test)
+            self._test = None
+            if self._outcome is not None:
+                self.tracer.trail.write(["result", test, self._outcome.value, round(self._seconds, 6)])
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
+        """By now all fixtures that the test uses are known."""
+        self._use_shared(getattr(item, "_request", None))
+        return (yield)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """The worst of all phases and tries is the outcome."""
+        if self._test is None:
+            return
+        self._seconds += report.duration
+        new = outcome_of(report)
+        if new is not None and (self._outcome is None or not self._outcome.bad):
+            self._outcome = new
+
+    # -- fixtures ------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Generator[None, object, object]:
+        """What a shared fixture executes belongs to every test that uses it."""
+        if fixturedef.scope == "function":
+            return (yield)
+        context = self.tracer.push("fixture", f"{fixturedef.argname} ({fixturedef.scope})")
+        self._shared[id(fixturedef)] = (fixturedef, context)
+        fixturedef.addfinalizer(lambda: self.tracer.pop(context))  # runs last
+        try:
+            return (yield)
+        finally:
+            self._use_shared(request, but=context)
+            self.tracer.pop(context)
+            fixturedef.addfinalizer(lambda: self.tracer.resume(context))  # runs first
+
+    def _use_shared(self, request: Any, but: Context | None = None) -> None:
+        """The current context uses the shared fixtures of a request; all, where they cannot be told."""
+        active = getattr(request, "_fixture_defs", None)
+        definitions = (
+            [found[0] for found in self._shared.values()] if active is None else list(active.values())
+        )
+        for definition in definitions:
+            shared = self._shared.get(id(definition))
+            if shared is not None and shared[1] is not but:
+                self.tracer.use(shared[1])
+
+    # -- the end -------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        """Write the rest of the trail."""
+        self.process.stop()
+
+
+def outcome_of(report: pytest.TestReport) -> Outcome | None:
+    """Return what a phase says about the outcome; None when it says nothing."""
+    expected = hasattr(report, "wasxfail")
+    if report.failed or report.outcome not in {"passed", "failed", "skipped"}:  # "rerun" of other plugins
+        return Outcome.FAILED if report.when == "call" else Outcome.ERROR
+    if report.skipped:
+        return Outcome.XFAILED if expected else Outcome.SKIPPED
+    if report.when == "call":
+        return Outcome.XPASSED if expected else Outcome.PASSED
+    return None

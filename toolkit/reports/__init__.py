@@ -1,0 +1,14 @@
+"""What people and CI read: one summary, in every form.
+
+.. code-block:: text
+
+    aggregate.py   files and runs → one Summary, in memory that does not grow with their number
+    finding.py     paths on a command line → report files
+    counting.py    one file or run → its Part
+    summary.py     the vocabulary: Counts, Row, Detail, Part, Summary, verdict; and the JSON of it
+    markdown.py    Summary → Markdown
+    page.py        Summary → one HTML file (templates/report.html)
+    terminal.py    Summary → a short text
+    coverage.py    coverage data of profiles and Pythons → one report
+    writing.py     all of them → a folder, each moved into place when complete
+"""

@@ -1,0 +1,124 @@
+"""From the history to what the next plan needs to know."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from toolkit.history.answers import Recent
+from toolkit.history.letters import BAD
+from toolkit.history.store import History
+from toolkit.history.usage import RunShape, Usage
+from toolkit.records import NodeId
+from toolkit.scheduling.jobs import Experience
+from toolkit.scheduling.workers import Costs
+
+NEWEST_WEIGHT = 0.7
+"""Weight of the newest result in the failure rate; the rest goes to the rate before it."""
+
+STEADY_RESULTS = 10
+"""The duration is the median of this many results."""
+
+SELECTING = (
+    *("-m", "-k", "-c", "--deselect", "--ignore", "--ignore-glob", "--lf", "--last-failed", "--ff", "--sw"),
+    *("--impacted", "--no-impacted", "--shard", "--run-list", "--pyargs", "--keep-duplicates"),
+)
+"""Options that change which tests run."""
+
+TAKING_A_WORD = (
+    *("-p", "-n", "-r", "-W", "-o", "--basetemp", "--maxfail", "--durations", "--tb", "--timeout", "--order"),
+    *("--retries", "--dist", "--color", "--junitxml", "--junit-xml", "--maxprocesses", "--numprocesses"),
+    *("--rootdir", "--capture", "--log-level", "--log-cli-level", "--cov", "--cov-report", "--plan"),
+)
+"""Other options whose value may be the next word."""
+
+
+def experience_of(history: History) -> dict[NodeId, Experience]:
+    """Return what the history says of every test that ever ran."""
+    usage = history.usage()
+    found = ((test, _experience(row, usage.get(test))) for test, row in history.recent().items())
+    return {test: seen for test, seen in found if seen is not None}
+
+
+def failure_rate(verdicts: str) -> float:
+    """Return the exponentially weighted share of failures, newest result heaviest.
+
+    A result that was good only after a retry counts as half a failure.
+
+    Args:
+        verdicts: letters of :mod:`toolkit.history.letters`, oldest first.
+    """
+    rate = 0.0
+    for letter in verdicts:
+        bad = 1.0 if letter in BAD else 0.5 if letter.isupper() else 0.0
+        rate += NEWEST_WEIGHT * (bad - rate)
+    return rate
+
+
+def _experience(row: Recent, usage: Usage | None) -> Experience | None:
+    pairs = zip(row.verdicts, row.durations, strict=True)
+    taken = [seconds for letter, seconds in pairs if letter not in "sS"][-STEADY_RESULTS:]
+    if not taken:
+        taken = list(row.durations[-1:])  # always skipped: it takes what skipping takes
+    return Experience(
+        duration=sorted(taken)[len(taken) // 2],
+        setup=0.0 if usage is None else usage.setup,
+        cpu=None if usage is None else usage.cpu,
+        memory=None if usage is None else usage.memory,
+        failure_rate=failure_rate(row.verdicts),
+        runs=len(row.verdicts),
+    )
+
+
+def costs_of(shapes: Sequence[RunShape], *, host: str) -> Costs:
+    """Measure what this machine costs beside the tests themselves, as far as earlier runs tell."""
+    alone = [shape for shape in shapes if shape.header.host == host and shape.header.workers == 0]
+    several = [shape for shape in shapes if shape.header.host == host and shape.header.workers > 0]
+    costs = Costs()
+    per_test = [(shape.span - shape.work) / shape.tests for shape in alone if shape.tests >= _ENOUGH]
+    if per_test:
+        measured = min(max(_middle(per_test), costs.test / 4), costs.test * 20)
+        costs = costs.scaled(measured / costs.test)
+    if alone:
+        costs = costs.with_collection(_middle([shape.start_up for shape in alone]))
+    if several:
+        costs = costs.with_start(_middle([shape.start_up for shape in several]))
+    return costs
+
+
+_ENOUGH = 50
+
+
+def _middle(values: Iterable[float]) -> float:
+    ordered = sorted(values)
+    return ordered[len(ordered) // 2]
+
+
+def same_selection(shape: RunShape, profile: str, arguments: Sequence[str]) -> bool:
+    """Tell whether a run chose its tests as a run with these arguments would."""
+    return shape.header.profile == profile and _selecting(shape.header.arguments) == _selecting(arguments)
+
+
+def _selecting(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Keep the arguments that say which tests run: paths, and options of :data:`SELECTING`."""
+    kept: list[str] = []
+    previous = ""
+    for argument in arguments:
+        if argument.startswith(SELECTING) or (not argument.startswith("-") and previous not in TAKING_A_WORD):
+            kept.append(argument)
+        previous = argument
+    return tuple(kept)
+
+
+def expected_tests(
+    history: History, shapes: Sequence[RunShape], *, profile: str, arguments: Sequence[str]
+) -> frozenset[NodeId] | None:
+    """Guess, before anything is collected, which tests will run: those of the last run that chose alike."""
+    last = next((shape for shape in shapes if same_selection(shape, profile, arguments)), None)
+    return None if last is None else history.tests_of(last.header.run)
+
+
+def known(
+    experience: Mapping[NodeId, Experience], tests: frozenset[NodeId] | None
+) -> dict[NodeId, Experience]:
+    """Keep the experience of some tests."""
+    if tests is None:
+        return dict(experience)
+    return {test: seen for test, seen in experience.items() if test in tests}

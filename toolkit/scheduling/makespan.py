@@ -1,0 +1,69 @@
+"""How long jobs take on several workers: the real dispatcher, in virtual time."""
+
+import heapq
+import itertools
+from collections.abc import Sequence
+
+from toolkit.scheduling.dispatch import Dispatch
+from toolkit.scheduling.dispatch import Order as Sending
+from toolkit.scheduling.jobs import Job
+from toolkit.scheduling.units import make_units
+
+SIMULATED = 5_000
+"""More jobs than this are so many that the bound tells enough."""
+
+
+def makespan(jobs: Sequence[Job], workers: int, *, overtake: bool = True) -> float:
+    """Return the seconds from the first job's start to the last one's end.
+
+    Args:
+        jobs: in the order that they are given out.
+        workers: 0 or 1: one after the other.
+        overtake: whether long jobs may leave the order.
+    """
+    if workers <= 1:
+        return sum(job.duration for job in jobs)
+    if len(jobs) > SIMULATED:
+        return bound(jobs, workers)
+    return _simulate(Dispatch(jobs, overtake=overtake), workers)
+
+
+def bound(jobs: Sequence[Job], workers: int) -> float:
+    """No schedule is shorter: serial jobs, then the mean load, the longest job or the longest chain."""
+    serial = sum(job.duration for job in jobs if job.serial)
+    others = [job for job in jobs if not job.serial]
+    longest = max((job.duration for job in others), default=0.0)
+    chain = max((unit.left for unit in make_units(others) if unit.whole), default=0.0)
+    mean = sum(job.duration for job in others) / max(workers, 1)
+    return serial + max(mean, longest, chain)
+
+
+def _simulate(dispatch: Dispatch, workers: int) -> float:
+    for worker in range(workers):
+        dispatch.join(worker)
+    agenda: list[tuple[float, int, int]] = []
+    count = itertools.count()
+    busy: set[int] = set()
+    now = 0.0
+
+    def start(worker: int) -> None:
+        seat = dispatch.seats[worker]
+        ready = len(seat.queue) > 1 or (seat.closing and seat.queue)
+        if ready and worker not in busy:
+            busy.add(worker)
+            job = seat.queue[0]
+            heapq.heappush(agenda, (now + (job.duration if job else 0.0), next(count), worker))
+
+    def carry_out(sendings: Sequence[Sending]) -> None:
+        for sending in sendings:
+            start(sending.worker)  # type: ignore[arg-type]  # the workers are our numbers
+
+    carry_out(dispatch.advance())
+    while agenda:
+        now, _, worker = heapq.heappop(agenda)
+        busy.discard(worker)
+        job = dispatch.seats[worker].queue[0]
+        sendings = dispatch.done(worker, job.test if job else None, job.duration if job else 0.0)
+        start(worker)
+        carry_out(sendings)
+    return now

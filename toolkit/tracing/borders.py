@@ -1,0 +1,81 @@
+"""Which paths belong to the project: the border between what is watched and what is not."""
+
+import os
+import sys
+from collections.abc import Iterable
+
+OUTSIDE = frozenset(
+    {
+        ".eggs",
+        ".git",
+        ".hg",
+        ".hypothesis",
+        ".mypy_cache",
+        ".nox",
+        ".pytest_cache",
+        ".ruff_cache",
+        ".svn",
+        ".toolkit",
+        ".tox",
+        "__pycache__",
+        "dist-packages",
+        "node_modules",
+        "site-packages",
+    },
+)
+"""Names of folders that are never the project's own code or data, wherever they are."""
+
+
+class Borders:
+    """Tells which files are the project's; answers are remembered.
+
+    Args:
+        root: absolute folder of the project.
+        outside: more absolute folders under ``root`` that are not the project's, such as its virtual
+            environment; the running interpreter's own folders are always among them.
+    """
+
+    def __init__(self, root: str, outside: Iterable[str] = ()) -> None:
+        self.root = os.path.realpath(root)
+        self._given = os.path.abspath(root)
+        self._outside = tuple(
+            folder.rstrip(os.sep) + os.sep
+            for folder in {*outside, *_interpreter_folders()}
+            if folder and not (self.root + os.sep).startswith(folder.rstrip(os.sep) + os.sep)
+        )
+        self._known: dict[str, str | None] = {}
+
+    def relative(self, path: str) -> str | None:
+        """Return the path relative to the root with ``/``, or None when it is not the project's."""
+        try:
+            return self._known[path]
+        except KeyError:
+            answer = self._relative(path)
+            if os.path.isabs(path):  # a relative one depends on the working folder
+                self._known[path] = answer
+            return answer
+
+    def _relative(self, path: str) -> str | None:
+        if not path or path.startswith("<"):
+            return None
+        absolute = os.path.normpath(os.path.join(os.getcwd(), path))
+        inside = self._inside(absolute, self._given) or self._inside(os.path.realpath(absolute), self.root)
+        if inside is None or any(part in OUTSIDE for part in inside.split("/")):
+            return None
+        return inside
+
+    def _inside(self, path: str, root: str) -> str | None:
+        if path == root:
+            return "."
+        prefix = root.rstrip(os.sep) + os.sep
+        if not path.startswith(prefix) or path.startswith(self._outside):
+            return None
+        return path[len(prefix) :].replace(os.sep, "/")
+
+
+def _interpreter_folders() -> set[str]:
+    return {
+        form(folder)
+        for folder in (sys.prefix, sys.base_prefix, sys.exec_prefix)
+        for form in (os.path.abspath, os.path.realpath)
+    }

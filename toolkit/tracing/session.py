@@ -1,0 +1,153 @@
+"""Starting and stopping the tracer of a process: the parts put together."""
+
+import contextlib
+import gc
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import CodeType, FunctionType
+
+from toolkit.tracing.audit import TOKEN, AuditHook
+from toolkit.tracing.borders import Borders
+from toolkit.tracing.children import child_name, is_running
+from toolkit.tracing.environ import EnvironWatch
+from toolkit.tracing.tracer import Context, Tracer
+from toolkit.tracing.trail import SUFFIX, TrailWriter, read_trail
+
+CHILD_FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child")
+"""Put on PYTHONPATH of child processes: holds a sitecustomize that starts their tracer."""
+
+
+class TracedProcess:
+    """The tracer of this process and everything it has put into place.
+
+    Args:
+        root: the project.
+        folder: where trails are written.
+        name: of this process, unique in the run: ``main``, ``gw0`` …
+        children: whether Python processes that tests start shall trace themselves.
+        immediate: see :class:`~toolkit.tracing.tracer.Tracer`.
+        parent: the process that started this one, and the context it was in.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        folder: str,
+        name: str,
+        *,
+        outside: Iterable[str] = (),
+        children: bool = True,
+        immediate: bool = False,
+        parent: tuple[str, int] | None = None,
+    ) -> None:
+        os.makedirs(folder, exist_ok=True)
+        self.name = name
+        self.root = root
+        self.folder = folder
+        trail = TrailWriter(folder, name)
+        self.tracer = Tracer(Borders(root, outside), trail, immediate=immediate, parent=parent)
+        self._hook = AuditHook(self.tracer)
+        self._before = {key: os.environ.get(key) for key in (TOKEN, "PYTHONPATH")}
+        self._now = os.path.join(folder, name + ".now")
+        self._now_descriptor = os.open(self._now, os.O_WRONLY | os.O_CREAT, 0o644)
+        self._adopt_loaded()
+        self._hook.install()
+        if children:
+            self._prepare_children()
+        self._environ = EnvironWatch(self.tracer.touch)
+        self._gone: set[str] = set()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(before=self._forking, after_in_child=self._forked)
+
+    def _adopt_loaded(self) -> None:
+        """Watch functions of project modules that were imported before us; their imports were not seen."""
+        borders = self.tracer.borders
+        early = [
+            (name, path)
+            for name, module in list(sys.modules.items())
+            if (path := borders.relative(getattr(module, "__file__", None) or "")) is not None
+        ]
+        if not early:
+            return
+        for function in gc.get_objects():
+            if type(function) is FunctionType and borders.relative(function.__code__.co_filename):
+                self.tracer.functions.watch(
+                    function.__code__, lambda file: borders.relative(file) is not None
+                )
+        for name, path in early:
+            self.tracer.note_file(path, os.path.join(borders.root, path))
+            self.tracer.trail.write(["early", name, path])
+
+    def _prepare_children(self) -> None:
+        self.now(0)
+        os.environ[TOKEN] = os.pathsep.join((self.root, self.folder, self.name))
+        paths = [CHILD_FOLDER, *filter(None, (self._before["PYTHONPATH"] or "").split(os.pathsep))]
+        os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+
+    def now(self, number: int) -> None:
+        """Tell child processes which context they belong to."""
+        with contextlib.suppress(OSError):
+            os.lseek(self._now_descriptor, 0, os.SEEK_SET)
+            os.write(self._now_descriptor, b"%12d" % number)
+
+    def begin_test(self, name: str) -> Context:
+        """Begin a test."""
+        context = self.tracer.begin_test(name)
+        self.now(context.number)
+        return context
+
+    def end_test(self, context: Context) -> None:
+        """End a test; children that are gone by now belong to no later one."""
+        self.tracer.end_test(context)
+        if self._children:
+            self._note_gone(context.number)
+
+    def _note_gone(self, number: int) -> None:
+        """Look which child processes ended, however they ended."""
+        for path in Path(self.folder).glob(f"{self.name}.*{SUFFIX}"):
+            if path.name in self._gone:
+                continue
+            first = next(read_trail(path), None)
+            if first is not None and first[0] == "start" and not is_running(int(first[1])):
+                self._gone.add(path.name)
+                self.tracer.trail.write(["gone", path.name.removesuffix(SUFFIX), number])
+
+    @property
+    def _children(self) -> bool:
+        return self.tracer.has_children
+
+    def _forking(self) -> None:
+        if self._hook.tracer is not None:
+            self.tracer.has_children = True
+
+    def _forked(self) -> None:
+        """In a child made by fork: write to a trail of its own, at once."""
+        tracer = self.tracer
+        if self._hook.tracer is None:
+            return
+        number = tracer.current.number
+        name = child_name(self.name, number, "fork")
+        with contextlib.suppress(OSError):
+            tracer.become_child(TrailWriter(self.folder, name), (self.name, number))
+
+    def stop(self) -> None:
+        """Write the rest and put everything back."""
+        self._environ.stop()
+        self._hook.stop()
+        self.tracer.stop()
+        for key, value in self._before.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
+        with contextlib.suppress(OSError):
+            os.close(self._now_descriptor)
+        self.tracer.trail.close()
+
+
+def adopt_code(code: CodeType, traced: TracedProcess) -> None:
+    """Watch one more code object, such as one that was made before tracing began."""
+    borders = traced.tracer.borders
+    traced.tracer.functions.watch(code, lambda file: borders.relative(file) is not None)

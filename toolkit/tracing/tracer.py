@@ -1,0 +1,388 @@
+"""The tracer: a stack of contexts, and for each one what it touched.
+
+A context is what dependencies are credited to: a *test*, an instance of a *shared fixture* (class, module,
+package, session), the *import* of a module, the *collection* of a file, or the *session* itself. A test
+refers
+to the fixture instances it used and to the modules it imported; ``toolkit.impact.trails`` follows these
+references.
+
+Caches hide dependencies: what one test computed and kept, later tests use without running it. Therefore, at
+the
+first entry of a function in a process, the functions on the stack are noted that were themselves entered for
+the first time in the same context, or that keep things for later (:func:`keeps`): whoever enters one of
+those is
+credited with the new function as well.
+"""
+
+import dis
+import functools
+import hashlib
+import io
+import os
+import sys
+from types import CodeType, FrameType
+from typing import Any
+
+from toolkit.tracing.borders import Borders
+from toolkit.tracing.functions import FunctionMonitor
+from toolkit.tracing.trail import TrailWriter
+
+LOADERS = frozenset(
+    {"import_module", "__import__", "exec_module", "load_module", "entry_points", "find_spec"}
+)
+"""Functions that mention one of these names load code by name: what they load first is kept for all."""
+
+
+OUTER = frozenset({"session", "collection"})
+"""Kinds of contexts in which mostly pytest itself is at work."""
+
+
+class Context:
+    """What one context touched since its last line in the trail."""
+
+    __slots__ = ("functions", "items", "kind", "module_code", "name", "number", "written")
+
+    def __init__(self, number: int, kind: str, name: str, module_code: CodeType | None = None) -> None:
+        self.number = number
+        self.kind = kind
+        self.name = name
+        self.module_code = module_code
+        self.functions: set[int] = set()
+        self.items: dict[str, dict[str, Any]] = {}
+        self.written = False
+
+    def add(self, kind: str, item: str, value: Any = 1) -> None:
+        """Note that something other than a function was touched; the first value stays."""
+        self.items.setdefault(kind, {}).setdefault(item, value)
+
+
+class Tracer:
+    """Follows one process. See :func:`toolkit.tracing.session.start` for how parts are put together.
+
+    Args:
+        borders: what belongs to the project.
+        trail: where lines go.
+        immediate: write every first touch at once, because this process may end without warning (a child
+            process); then a function is noted once per process.
+    """
+
+    def __init__(
+        self,
+        borders: Borders,
+        trail: TrailWriter,
+        *,
+        immediate: bool = False,
+        parent: tuple[str, int] | None = None,
+    ) -> None:
+        self.borders = borders
+        self.trail = trail
+        self.immediate = immediate
+        self.process = os.getpid()
+        self._count = 0
+        self._session = self._new("session", "")
+        self._stack = [self._session]
+        self._first_context: dict[int, int] = {}  # id of code → number of the context it first ran in
+        self._written_codes: set[int] = set()
+        self._near: dict[int, set[int]] = {}
+        self._files: dict[str, str] = {}
+        self._stopped = False
+        self._expected = 0
+        self.boundaries: set[int] = set()  # ids of code objects at which a look up the stack ends
+        self.made: set[str] = set()  # files written by the tests themselves: not inputs
+        self.functions = FunctionMonitor(self._first_entry, self.module_done)
+        self.has_children = False
+        self._write_start(parent)
+
+    def _write_start(self, parent: tuple[str, int] | None) -> None:
+        self.trail.write(
+            ["start", self.process, python_version(), self.functions.active, *(parent or ("", 0))]
+        )
+
+    def become_child(self, trail: TrailWriter, parent: tuple[str, int]) -> None:
+        """After a fork, in the child: begin a trail of our own, note everything afresh and at once."""
+        self.trail, self.immediate, self.process = trail, True, os.getpid()
+        self._written_codes, self._near, self._files = set(), {}, {}
+        self._write_start(parent)
+        self.functions.take()
+        self.functions.forget()
+        for context in self._stack:
+            context.functions, context.items = set(), {}
+
+    # -- contexts ----------------------------------------------------------------------------------------
+
+    def _new(self, kind: str, name: str, code: CodeType | None = None) -> Context:
+        self._count += 1
+        return Context(self._count, kind, name, code)
+
+    @property
+    def current(self) -> Context:
+        """The context that is credited now."""
+        return self._stack[-1]
+
+    def push(self, kind: str, name: str, code: CodeType | None = None) -> Context:
+        """Begin a context inside the current one, which is told about it."""
+        below = self._stack[-1]
+        below.functions |= self.functions.take_all()
+        self.functions.rearm()
+        context = self._new(kind, name, code)
+        below.add("uses", str(context.number))
+        self._stack.append(context)
+        return context
+
+    def pop(self, context: Context) -> None:
+        """End a context and those left open in it (an import that failed); write what they touched."""
+        if context not in self._stack:
+            return
+        while len(self._stack) > 1:
+            top = self._stack.pop()
+            top.functions |= self.functions.take_all()
+            self.flush(top)
+            if top is context:
+                return
+
+    def begin_test(self, name: str) -> Context:
+        """Begin a test. Functions on the stacks of other threads belong to it from the start."""
+        below = self._stack[-1]
+        below.functions |= self.functions.take()
+        self.functions.rearm_fresh()
+        context = self._new("test", name)
+        self._stack.append(context)
+        if len(sys._current_frames()) > 1:
+            self._credit_threads(context)
+        return context
+
+    def end_test(self, context: Context) -> None:
+        """End a test and write what it touched."""
+        if self._stack[-1] is not context:
+            self.pop(self._stack[self._stack.index(context) + 1])
+        self._stack.pop()
+        context.functions |= self.functions.take_test()
+        self.flush(context)
+
+    def resume(self, context: Context) -> None:
+        """Credit an earlier context again, until :meth:`pop`: the tear-down of a shared fixture."""
+        self._stack[-1].functions |= self.functions.take_all()
+        self.functions.rearm()
+        self._stack[-1].add("uses", str(context.number))
+        self._stack.append(context)
+
+    def use(self, context: Context) -> None:
+        """The current context uses what another one has set up."""
+        self._stack[-1].add("uses", str(context.number))
+
+    def _credit_threads(self, context: Context) -> None:
+        here = sys._getframe()
+        for frame in sys._current_frames().values():
+            walk: FrameType | None = None if frame is here else frame
+            while walk is not None:
+                position = self.functions.index.get(id(walk.f_code))
+                if position is not None:
+                    context.functions.add(position)
+                walk = walk.f_back
+
+    # -- functions ---------------------------------------------------------------------------------------
+
+    def found_code(self, code: CodeType) -> None:
+        """Code is about to be executed: a module's, or something compiled. Watch what belongs to us."""
+        if self._stopped:
+            return
+        self._close_finished_imports()
+        path = self.borders.relative(code.co_filename)
+        if path is None:
+            return
+        self.functions.watch(code, self._belongs)
+        if code.co_name == "<module>":
+            self.note_file(path, code.co_filename)
+            self._begin_import(code, path)
+
+    def _belongs(self, filename: str) -> bool:
+        return self.borders.relative(filename) is not None
+
+    def _begin_import(self, code: CodeType, path: str) -> None:
+        context = self.push("import", path, code)
+        self.functions.watch_return(code)
+        name = _module_name(sys._getframe(4))
+        self.trail.write(["module", name, path, context.number])
+
+    def _close_finished_imports(self) -> None:
+        """Pop imports whose module code is no longer on this thread's stack."""
+        if self._stack[-1].module_code is None:
+            return
+        running = _running_codes()
+        while (code := self._stack[-1].module_code) is not None and id(code) not in running:
+            self.pop(self._stack[-1])
+
+    def module_done(self, code: CodeType) -> None:
+        """A module's code returned."""
+        top = self._stack[-1]
+        if top.module_code is code:
+            self.pop(top)
+        else:
+            self._close_finished_imports()
+
+    def _first_entry(self, code: CodeType) -> None:
+        number = self._stack[-1].number
+        self._first_context[id(code)] = number
+        position = self.functions.index[id(code)]
+        for holder in self._holders(number, skip=code):
+            self._near.setdefault(holder, set()).add(position)
+        if self.immediate:
+            self._write_now(position)
+
+    def _holders(self, number: int, skip: CodeType | None = None) -> list[int]:
+        """Positions of the functions on the stack that may keep what runs now for first time."""
+        found = []
+        frame: FrameType | None = sys._getframe(2)
+        while frame is not None and id(frame.f_code) not in self.boundaries:
+            code = frame.f_code
+            position = self.functions.index.get(id(code))
+            if (
+                position is not None
+                and code is not skip
+                and (self._first_context.get(id(code)) == number or keeps(code))
+            ):
+                found.append(position)
+            frame = frame.f_back
+        return found
+
+    # -- everything else ---------------------------------------------------------------------------------
+
+    def touch(self, kind: str, item: str, value: Any = 1) -> None:
+        """The current context touched a file, folder, variable, child process or the like."""
+        context = self._stack[-1]
+        if item in context.items.get(kind, ()):
+            return
+        if context.kind in OUTER and not self._asked_by_project():
+            return  # pytest and its plugins work for themselves
+        context.add(kind, item, value)
+        if kind in {"file", "folder", "absent"}:
+            for holder in self._holders(context.number):
+                self._near_item(holder, kind, item)
+        if self.immediate:
+            self.trail.write(["touch", context.number, context.kind, context.name, {kind: {item: value}}, []])
+
+    def _asked_by_project(self) -> bool:
+        frame: FrameType | None = sys._getframe(2)
+        while frame is not None:
+            if id(frame.f_code) in self.functions.index:
+                return True
+            frame = frame.f_back
+        return False
+
+    def _near_item(self, holder: int, kind: str, item: str) -> None:
+        self.trail.write(*self._code_lines([holder]), ["near", holder, [], {kind: [item]}])
+
+    def expect_child(self) -> None:
+        """A Python process that traces itself is about to start; should it not report, all is assumed."""
+        context = self._stack[-1]
+        self._expected += 1
+        context.add("children", str(self._expected))
+        self.has_children = True
+
+    def note_file(self, path: str, filename: str) -> None:
+        """Remember a file's content at its first use, to see later whether it changed meanwhile."""
+        if path not in self._files:
+            self._files[path] = content = content_digest(filename)
+            self.trail.write(["file", path, content])
+
+    # -- writing -----------------------------------------------------------------------------------------
+
+    def flush(self, context: Context) -> None:
+        """Append what a context touched since its last line."""
+        functions = sorted(context.functions)
+        lines = self._code_lines(functions)
+        lines.extend(["near", holder, sorted(kept), {}] for holder, kept in self._near.items())
+        for kept in self._near.values():
+            lines[:0] = self._code_lines(sorted(kept))
+        self._near = {}
+        if functions or context.items or not context.written:
+            lines.append(["touch", context.number, context.kind, context.name, context.items, functions])
+        context.written = True
+        context.functions, context.items = set(), {}
+        self.trail.write(*lines)
+
+    def _code_lines(self, positions: list[int]) -> list[list[Any]]:
+        lines = []
+        for position in positions:
+            if position not in self._written_codes:
+                self._written_codes.add(position)
+                code = self.functions.codes[position]
+                path = self.borders.relative(code.co_filename)
+                lines.append(["code", position, path, code.co_qualname, code.co_firstlineno])
+        return lines
+
+    def _write_now(self, position: int) -> None:
+        context = self._stack[-1]
+        self.trail.write(
+            *self._code_lines([position]),
+            ["touch", context.number, context.kind, context.name, {}, [position]],
+        )
+
+    def stop(self) -> None:
+        """Write the rest; trace no more."""
+        while len(self._stack) > 1:
+            self.pop(self._stack[-1])
+        self._session.functions |= self.functions.take_all()
+        self.flush(self._session)
+        self.trail.write(["end"])
+        self._stopped = True
+        self.functions.stop()
+
+
+def python_version() -> str:
+    """Return the version of this interpreter, e.g. ``3.12.1``."""
+    return ".".join(map(str, sys.version_info[:3]))
+
+
+def content_digest(filename: str) -> str:
+    """Return a short hash of a file's content; empty when it cannot be read."""
+    try:
+        with io.FileIO(filename) as stream:
+            return hashlib.blake2b(stream.readall(), digest_size=12).hexdigest()
+    except OSError:
+        return ""
+
+
+def _running_codes() -> set[int]:
+    """Ids of all code objects on the stacks of all threads."""
+    running = set()
+    for top in sys._current_frames().values():
+        frame: FrameType | None = top
+        while frame is not None:
+            running.add(id(frame.f_code))
+            frame = frame.f_back
+    return running
+
+
+def _module_name(frame: FrameType | None) -> str:
+    """Find the name of the module that is being executed: the import machinery has it as ``module``."""
+    for _ in range(4):
+        if frame is None:
+            break
+        module = frame.f_locals.get("module")
+        name = getattr(module, "__name__", None)
+        if isinstance(name, str):
+            return name
+        frame = frame.f_back
+    return ""
+
+
+@functools.cache
+def _keeps(identity: int, code: CodeType) -> bool:  # noqa: ARG001 - code objects of two files may be equal
+    loads_global = stores = False
+    for instruction in dis.get_instructions(code):
+        match instruction.opname:
+            case "STORE_GLOBAL" | "DELETE_GLOBAL":
+                return True
+            case "LOAD_GLOBAL":
+                loads_global = True
+            case "STORE_SUBSCR":
+                stores = True
+    if not LOADERS.isdisjoint(code.co_names):
+        return True
+    return loads_global and (stores or "setdefault" in code.co_names)
+
+
+def keeps(code: CodeType) -> bool:
+    """Whether a function seems to keep things beyond its call: stores to globals, loads code by name."""
+    return _keeps(id(code), code)
