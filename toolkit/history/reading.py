@@ -79,17 +79,33 @@ def markers(text: str) -> tuple[str, ...]:
     return _MARKERS.decode(text)
 
 
+def details(data: bytes, where: str = "history") -> RunRecord:
+    """Read ``runs.details``: a run record without its cases.
+
+    Raises:
+        HistoryDamaged: it cannot be read; ``where`` is the history it was found in.
+    """
+    told = msgspec.json.decode(unpacked(data, where))
+    return msgspec.convert({"cases": (), **told}, RunRecord)
+
+
 def run_record(database: Database, run: str) -> RunRecord | None:
     """Return a whole run as it was recorded; None when it is not there.
 
     File, line and markers of a test are those of the newest run that had it.
     """
-    rows = database.rows("SELECT number, details FROM runs WHERE run = ?", (storable(run),))
+    rows = database.rows(
+        "SELECT number, finished, exit_code, details FROM runs WHERE run = ?", (storable(run),)
+    )
     if not rows:
         return None
-    number, packed = rows[0]
-    record = msgspec.json.decode(unpacked(packed, database.where), type=RunRecord)
-    return msgspec.structs.replace(record, cases=_cases(database, number))
+    number, finished, exit_code, packed = rows[0]
+    return msgspec.structs.replace(
+        details(packed, database.where),
+        cases=_cases(database, number),
+        finished=finished,
+        exit_code=exit_code,
+    )
 
 
 def _cases(database: Database, number: int) -> tuple[CaseResult, ...]:
