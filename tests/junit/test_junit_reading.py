@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.errors import InputError
-from toolkit.junit.parsing import NotJUnit
+from toolkit.junit.events import NotJUnit
 from toolkit.junit.reading import LONGEST_TAG, read_cases
 from toolkit.junit.values import LongText, parse_duration, parse_line, shorten
 from toolkit.records import Outcome

@@ -77,12 +77,17 @@ class JUnitCase(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """Whether it failed and then passed, counting what earlier elements of this file told."""
         return not self.outcome.bad and (self.was_bad or any(trial.outcome.bad for trial in self.trials))
 
-    def attempts(self, *, started: float = 0.0) -> tuple[Attempt, ...]:
-        """All attempts told here as records, in order; ``started`` is that of the first."""
+    def attempts(self, *, started: float = 0.0, test: NodeId | None = None) -> tuple[Attempt, ...]:
+        """All attempts told here as records, in order.
+
+        Args:
+            started: Unix seconds of the first.
+            test: the identity, if it is known already: making it is not cheap.
+        """
         own = (self.first or self.outcome, self.duration, self.reason, self.failures)
         others = [(trial.outcome, trial.duration, "", (trial.failure,)) for trial in self.trials]
         rows = [own, *others] if self.outcome.bad else [*others, own]
-        test, attempts = self.test, []
+        test, attempts = test or self.test, []
         for number, (outcome, duration, reason, failures) in enumerate(rows, start=self.number):
             attempts.append(
                 Attempt(

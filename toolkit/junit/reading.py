@@ -20,7 +20,8 @@ import msgspec
 
 from toolkit.errors import InputError
 from toolkit.junit.cases import JUnitCase
-from toolkit.junit.parsing import Events
+from toolkit.junit.events import Recorder
+from toolkit.junit.parsing import Cases
 
 CHUNK = 64 * 1024
 LONGEST_TAG = 16 * 1024 * 1024
@@ -85,20 +86,28 @@ def _items(stream: BinaryIO, floor: Callable[[], float], where: str) -> Iterator
     if not first:
         raise InputError(f"{where}: the file is empty")
     parser, chunks = _parser(first, chunks, where)
-    events = Events(parser, where)
-    cases, fed = events.cases, 0
+    recorder, cases, fed = Recorder(parser, where), Cases(), 0
     for chunk in chunks:
         fed += len(chunk)
-        events.floor = floor()
+        cases.floor = floor()
         _feed(parser, chunk, where, final=False)
-        if cases:
-            yield from cases
-            cases.clear()
+        yield from _taken(cases, recorder)
         if fed - parser.CurrentByteIndex > LONGEST_TAG + CHUNK:
-            raise events.refusal(f"a tag is longer than {LONGEST_TAG:,} bytes")
+            raise recorder.refusal(f"a tag is longer than {LONGEST_TAG:,} bytes")
     _feed(parser, b"", where, final=True)
-    yield from cases
-    yield Tally(cases=events.tallied, seconds=events.seconds, missing=events.missing)
+    yield from _taken(cases, recorder)
+    yield Tally(cases=cases.tallied, seconds=cases.seconds, missing=cases.missing)
+
+
+def _taken(cases: Cases, recorder: Recorder) -> list[JUnitCase]:
+    """Turn what was recorded into cases."""
+    try:
+        cases.take(recorder.events)
+    except InputError as error:
+        raise recorder.refusal(error.message) from error
+    recorder.events.clear()
+    ready, cases.ready = cases.ready, []
+    return ready
 
 
 def _chunks(stream: BinaryIO, where: str) -> Iterator[bytes]:

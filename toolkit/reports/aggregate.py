@@ -25,7 +25,7 @@ from toolkit.reports.summary import Counts, Limits, Part, Slow, Summary, Unread
 LARGE = 16 * 1024 * 1024
 """Bytes of input from which on several processes read, and good tests are counted but not listed."""
 _BATCH = 2 * 1024 * 1024
-_NOTABLE = 5_000
+_NOTABLE = 1_000
 
 
 def aggregate(
@@ -92,11 +92,7 @@ class _Draft:
 
     def rest(self) -> Limits:
         """What may still be kept."""
-        return replace(
-            self.limits,
-            rows=self.limits.rows - len(self.kept.rows),
-            details=self.limits.details - len(self.kept.details),
-        )
+        return self.limits.without(self.kept)
 
     def add(self, part: Part, *, ignorable: bool = False) -> None:
         """Take a part; keep of it what is worth it."""
@@ -147,8 +143,15 @@ def _serially(files: Iterable[Path], draft: _Draft) -> Iterator[Part]:
 
 
 def count_batch(paths: Sequence[Path], limits: Limits, floor: float) -> list[Part]:
-    """Count some files in a process of the pool."""
-    return [count_file(path, limits, floor=floor) for path in paths]
+    """Count some files in a process of the pool; what one file used up, the next may not keep."""
+    parts = []
+    for path in paths:
+        part = count_file(path, limits, floor=floor)
+        parts.append(part)
+        limits = limits.without(part)
+        if len(part.slowest) >= limits.slowest:
+            floor = max(floor, part.slowest[0].duration)
+    return parts
 
 
 def _in_processes(files: Sequence[Path], draft: _Draft, jobs: int) -> Iterator[Part]:

@@ -24,7 +24,7 @@ class _Count:
 
     def floor(self) -> float:
         """Seconds from which on a good test is worth keeping."""
-        return 0.0 if self.limits.good and len(self.part.rows) < self.limits.rows else self.least
+        return 0.0 if self.limits.good and self.room else self.least
 
     def tally(self, tally: Tally) -> None:
         """Add tests that are counted only."""
@@ -46,13 +46,22 @@ class _Count:
         attempts = 0 if case.continues else len(case.trials) + 1
         counts.attempts += attempts
         counts.duration += case.total
-        notable = case.outcome.bad or case.was_bad or bool(case.trials)
-        if notable or self.limits.good or case.total >= self.least:
-            again = case.repeats is not None
-            row = self._row(case.test, case.outcome, case.total, attempts, again=again, bad=notable)
+        bad, again = case.outcome.bad or case.was_bad or bool(case.trials), case.repeats is not None
+        if again or case.total >= self.least or self._wanted(bad=bad):
+            test = case.test
+            row = self._row(test, case.outcome, case.total, attempts, again=again, bad=bad)
             row.flaky = case.flaky
-            if notable:
-                self._detail(row, case.attempts(), again=again)
+            if bad:
+                self._detail(row, case.attempts(test=test), again=again)
+
+    def _wanted(self, *, bad: bool) -> bool:
+        told = len(self.part.details) < self.limits.details
+        return self.room or told if bad else self.room and self.limits.good
+
+    @property
+    def room(self) -> bool:
+        """Whether more tests may be listed."""
+        return len(self.part.rows) < self.limits.rows
 
     def result(self, case: CaseResult) -> None:
         """Add one test of a run."""
@@ -73,7 +82,7 @@ class _Count:
         row = self.rows.get(test) if again else None
         if row is None:
             row = Row(test=test, outcome=outcome, duration=duration, attempts=attempts)
-            if (bad or self.limits.good) and len(self.part.rows) < self.limits.rows:
+            if (bad or self.limits.good) and self.room:
                 self.part.rows.append(row)
                 self.rows[test] = row
         else:

@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from toolkit.records import NodeId, Outcome
 
@@ -21,17 +22,6 @@ class Verdict(StrEnum):
     PASS = "PASS"  # noqa: S105 - not a password
     WARNING = "WARNING"
     FAIL = "FAIL"
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How much is kept besides the counts, which are always complete."""
-
-    rows: int = 100_000  # tests that are listed by name
-    good: bool = True  # whether good tests are listed, too, or only bad and flaky ones
-    details: int = 500  # bad and flaky tests that are told with message, traceback and output
-    slowest: int = 50
-    text: int = 10_000  # characters of a traceback
-    output: int = 4_000  # characters of one captured output
 
 
 class Counts(msgspec.Struct, kw_only=True):
@@ -168,6 +158,23 @@ class Part(msgspec.Struct, kw_only=True):
     missing: int = 0  # tests without a result
     bad: str | None = None  # why the file could not be read; then nothing of it is counted
     run: RunFacts | None = None
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much is kept besides the counts, which are always complete."""
+
+    rows: int = 100_000  # tests that are listed by name
+    good: bool = True  # whether good tests are listed, too, or only bad and flaky ones
+    details: int = 500  # bad and flaky tests that are told with message, traceback and output
+    slowest: int = 50
+    text: int = 10_000  # characters of a traceback
+    output: int = 4_000  # characters of one captured output
+
+    def without(self, part: "Part") -> "Limits":
+        """What may be kept beside a part."""
+        return replace(
+            self, rows=max(self.rows - len(part.rows), 0), details=max(self.details - len(part.details), 0)
+        )
 
 
 class Unread(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,167 @@
+"""Coverage data of profiles, Pythons and workers → one report, with the figure of each profile.
+
+The combined data is kept as ``.coverage`` in the folder, so that coverage's own commands work on it. The
+project's own coverage settings hold (``omit``, ``exclude_also``, ``[paths]`` …).
+https://coverage.readthedocs.io/en/latest/api.html
+"""
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from toolkit.errors import InputError, MissingExtra
+
+if TYPE_CHECKING:
+    from coverage import Coverage
+
+DATA = ".coverage"
+TEXT = "coverage.txt"
+FORMATS = ("coverage.xml", "coverage.json", TEXT)
+HTML = "coverage"
+"""Folder of the pages; ``index.html`` in it is the first."""
+
+
+class Measure(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of the code ran."""
+
+    name: str  # of the profile or session
+    percent: float  # of lines and branches together, as coverage counts
+    statements: int
+    missing: int
+    branches: int = 0
+    missing_branches: int = 0
+
+
+class CoverageReport(msgspec.Struct, frozen=True, kw_only=True):
+    """All profiles together, and each."""
+
+    total: Measure
+    profiles: tuple[Measure, ...]
+    problems: tuple[str, ...] = ()  # data files that could not be used
+
+    def lines(self) -> Iterator[str]:
+        """Yield the figures as text."""
+        for measure in (*self.profiles, self.total):
+            yield f"{measure.name}: {measure.percent:.1f} % of {measure.statements:,} statements"
+        for problem in self.problems:
+            yield f"not counted: {problem}"
+
+
+def find_data(run_folder: Path) -> tuple[Path, ...]:
+    """Return the data files of one run: those of all its processes."""
+    return tuple(sorted(path for path in (run_folder / HTML).glob(f"{DATA}*") if path.is_file()))
+
+
+def combine_coverage(groups: Mapping[str, Sequence[Path]], folder: Path, *, root: Path) -> CoverageReport:
+    """Combine data files and write every format into a folder.
+
+    Args:
+        groups: name of a profile or session → its data files; they are read, not removed.
+        folder: gets ``coverage.xml``, ``coverage.json``, ``coverage.txt``, ``coverage/index.html`` and
+            the combined data. Each is moved into place when it is complete.
+        root: of the project, whose settings hold.
+
+    Raises:
+        InputError: there is no usable data, or the report cannot be made of it.
+        MissingExtra: coverage is not installed.
+    """
+    try:
+        from coverage.exceptions import CoverageException
+    except ImportError as error:
+        raise MissingExtra("combining coverage", extra="control", package="coverage") from error
+    problems: list[str] = []
+    usable = {name: _usable(files, problems) for name, files in groups.items()}
+    if not any(usable.values()):
+        told = "; ".join(problems) or "no data file was written"
+        raise InputError(f"no coverage data: {told}", hint="run a profile with coverage = true")
+    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder.resolve()
+    with tempfile.TemporaryDirectory(prefix=".coverage-", dir=folder) as scratch, contextlib.chdir(root):
+        try:
+            profiles = tuple(
+                _measured(name, files, Path(scratch, str(number)))
+                for number, (name, files) in enumerate(usable.items())
+                if files
+            )
+            total = _measured(
+                "all", [file for files in usable.values() for file in files], Path(scratch, "all")
+            )
+            _write(Path(scratch, "all"))
+        except CoverageException as error:
+            raise InputError(f"coverage cannot be reported: {error}") from error
+        _move(Path(scratch, "all"), folder)
+    return CoverageReport(total=total, profiles=profiles, problems=tuple(problems))
+
+
+def _usable(files: Sequence[Path], problems: list[str]) -> list[Path]:
+    """Leave out data files that cannot be read, and name them: coverage itself would only warn."""
+    from coverage import CoverageData
+    from coverage.exceptions import CoverageException
+
+    usable = []
+    for file in files:
+        if not file.is_file():
+            problems.append(f"{file}: does not exist")
+            continue
+        try:
+            data = CoverageData(basename=str(file.resolve()))
+            data.read()
+            data.close()
+        except CoverageException as error:
+            problems.append(f"{file}: {error}")
+        else:
+            usable.append(file.resolve())
+    return usable
+
+
+def _coverage(folder: Path) -> "Coverage":
+    from coverage import Coverage
+
+    return Coverage(data_file=str(folder / DATA), messages=False)
+
+
+def _measured(name: str, files: Sequence[Path], folder: Path) -> Measure:
+    folder.mkdir()
+    coverage = _coverage(folder)
+    coverage.combine([str(file) for file in files], strict=True, keep=True)
+    coverage.save()
+    coverage.json_report(outfile=str(folder / "coverage.json"), ignore_errors=True)
+    coverage.get_data().close()
+    told: dict[str, Any] = json.loads((folder / "coverage.json").read_text("utf-8"))["totals"]
+    return Measure(
+        name=name,
+        percent=told["percent_covered"],
+        statements=told["num_statements"],
+        missing=told["missing_lines"],
+        branches=told.get("num_branches", 0),
+        missing_branches=told.get("missing_branches", 0),
+    )
+
+
+def _write(folder: Path) -> None:
+    coverage = _coverage(folder)
+    coverage.load()
+    coverage.xml_report(outfile=str(folder / "coverage.xml"), ignore_errors=True)
+    coverage.html_report(directory=str(folder / HTML), ignore_errors=True)
+    text = io.StringIO()
+    coverage.report(file=text, ignore_errors=True, show_missing=True)
+    (folder / TEXT).write_text(text.getvalue(), "utf-8")
+    coverage.get_data().close()
+
+
+def _move(source: Path, target: Path) -> None:
+    for name in (DATA, *FORMATS):
+        (source / name).replace(target / name)
+    old = target / f".{HTML}.{os.getpid()}.old"
+    if (target / HTML).exists():
+        (target / HTML).replace(old)
+    (source / HTML).replace(target / HTML)
+    shutil.rmtree(old, ignore_errors=True)
