@@ -5,6 +5,7 @@ them apart runs the set-up again; ``declared`` changes nothing at all.
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from typing import get_args
 
@@ -83,7 +84,12 @@ def _seconds(block: Sequence[Job]) -> float:
 def _smart(block: Sequence[Job]) -> tuple[float, float]:
     risk = max(job.risk for job in block)
     hot = risk >= HOT_RISK
-    return (-risk if hot else 0.0, _seconds(block) / len(block))
+    return (-risk if hot else 0.0, _magnitude(_seconds(block) / len(block)))
+
+
+def _magnitude(seconds: float) -> float:
+    """Round to a power of two from a millisecond on: what is equally quick stays in the declared order."""
+    return float(round(math.log2(max(seconds, 1e-3))))
 
 
 _BY_NAME: dict[str, Callable[[Sequence[Job]], tuple[float, ...]]] = {

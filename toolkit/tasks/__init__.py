@@ -5,10 +5,11 @@ A project's ``tasks.py`` is one line: ``from toolkit.tasks import ns``.
 
 from invoke.collection import Collection
 
-from toolkit.tasks import history, reports
+from toolkit.tasks import history, plan, reports
 
 ns = Collection()
 """All namespaces: ``reports.*``, ``history.*`` …"""
 
 ns.add_collection(history.ns, "history")
+ns.add_collection(plan.ns, "plan")
 ns.add_collection(reports.ns, "reports")
