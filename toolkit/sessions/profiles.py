@@ -19,6 +19,7 @@ from toolkit.sessions.command import pytest_command, split_words
 from toolkit.sessions.guarding import guarded
 from toolkit.sessions.measuring import write_coverage_config
 from toolkit.sessions.naming import explain_unknown_sessions
+from toolkit.sessions.providing import provided
 from toolkit.sessions.recording import Run, begin_run, current_build, remove_run, settle, settle_earlier
 from toolkit.sessions.reporting import merged_folder, report_run
 from toolkit.sessions.requirements import install_arguments, read_document
@@ -86,12 +87,18 @@ def run_profile(session: nox.Session, config: Config, name: str, alongside: Sequ
     _install(session, profile, config)
     for line in earlier_lines(settle_earlier(config)):
         session.warn(line)
+    with provided(session, config, profile) as urls:
+        _run_once(session, config, name, urls)
+
+
+def _run_once(session: nox.Session, config: Config, name: str, urls: Mapping[str, str]) -> None:
+    profile = config.profiles[name]
     run = begin_run(config, name=session.name, profile=name, build=current_build(os.environ))
     measured = _coverage(run, profile, config)
     command = pytest_command(config, profile, session.posargs, coverage_config=measured)
     started = time.monotonic()
     try:
-        exit_code = _run_pytest(session, command, {**profile.env, **run.variables})
+        exit_code = _run_pytest(session, command, {**profile.env, **urls, **run.variables})
     except KeyboardInterrupt:
         _conclude(session, config, run, _ended(run, command, started, INTERRUPTED))
         raise

@@ -5,7 +5,7 @@ A project's ``tasks.py`` is one line: ``from toolkit.tasks import ns``.
 
 from invoke.collection import Collection
 
-from toolkit.tasks import history, plan, reports
+from toolkit.tasks import history, plan, reports, services
 
 ns = Collection()
 """All namespaces: ``reports.*``, ``history.*`` …"""
@@ -13,3 +13,4 @@ ns = Collection()
 ns.add_collection(history.ns, "history")
 ns.add_collection(plan.ns, "plan")
 ns.add_collection(reports.ns, "reports")
+ns.add_collection(services.ns, "services")
