@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -83,15 +84,34 @@ def connected(host: str, *, timeout: float = PATIENCE) -> Iterator[Any]:
 
     client = None
     try:
+        ping(host)
         client = library.DockerClient(base_url=host, timeout=timeout, version="auto")
         yield client
-    except (library.errors.DockerException, requests.RequestException) as error:
+    except (library.errors.DockerException, requests.RequestException, OSError) as error:
         raise EnvironmentFailed(
             f"the container engine at {host}: {error}", hint="does `docker ps` work?"
         ) from error
     finally:
         if client is not None:
             client.close()
+
+
+def ping(host: str) -> None:
+    """Ask an engine on a Unix socket whether it is there, before its client library does.
+
+    The library leaves a socket open when it cannot connect, and waits long when nobody answers.
+
+    Raises:
+        OSError: nobody answers.
+    """
+    if not host.startswith("unix://"):
+        return
+    with socket.socket(socket.AF_UNIX) as asked:
+        asked.settimeout(PATIENCE)
+        asked.connect(host.removeprefix("unix://"))
+        asked.sendall(b"GET /_ping HTTP/1.0\r\nHost: engine\r\n\r\n")
+        if b" 200 " not in asked.recv(64):
+            raise OSError("it answers, but not as a container engine")
 
 
 def find_engine(environ: Mapping[str, str]) -> Engine:
