@@ -14,8 +14,11 @@ from nox.command import CommandFailed
 from toolkit.config import Config, Profile
 from toolkit.config.validation import unknown
 from toolkit.errors import UsageError
+from toolkit.journal import read_run
 from toolkit.records import RunRecord
 from toolkit.sessions.command import pytest_command, split_words
+from toolkit.sessions.coverage import SESSION as COVERAGE
+from toolkit.sessions.coverage import add_coverage_session, judge_coverage
 from toolkit.sessions.guarding import guarded
 from toolkit.sessions.measuring import write_coverage_config
 from toolkit.sessions.naming import explain_unknown_sessions
@@ -64,6 +67,8 @@ def add_profile_sessions(
     explain_unknown_sessions()
     current_build(os.environ)
     defaults = set(default)
+    if any(config.profiles[name].coverage for name in chosen):
+        add_coverage_session(config)
     for name in chosen:
         _declare(config, name, default=name in defaults, alongside=together.get(name, ()))
 
@@ -84,6 +89,7 @@ def run_profile(session: nox.Session, config: Config, name: str, alongside: Sequ
     """Run one profile in the session's environment: install, run, record, report, judge."""
     profile = config.profiles[name]
     queue(session, alongside)
+    together = queue_coverage(session) if profile.coverage else False
     _install(session, profile, config)
     for line in earlier_lines(settle_earlier(config)):
         session.warn(line)
@@ -105,7 +111,20 @@ def _run_once(session: nox.Session, config: Config, name: str, urls: Mapping[str
     if exit_code is None:  # nox --install-only
         remove_run(run.folder)
         return
-    _judge(_conclude(session, config, run, _ended(run, command, started, exit_code)))
+    ended = _conclude(session, config, run, _ended(run, command, started, exit_code))
+    _judge(ended)
+    if profile.coverage and not together and not ended.excused:
+        target = config.reports_dir / run.name
+        judge_coverage(session, config, [(run.folder, read_run(run.folder))], target)
+
+
+def queue_coverage(session: nox.Session) -> bool:
+    """Have the coverage of all sessions judged at the end; False where Nox cannot (``nox -j``)."""
+    try:
+        session.notify(COVERAGE, posargs=())
+    except ValueError:
+        return False
+    return True
 
 
 def queue(session: nox.Session, names: Sequence[str]) -> None:
