@@ -19,6 +19,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """
 
     description: str = ""
+    """What the profile is for, one line; shown by ``nox --list``."""
     markers: str = ""
     """A pytest ``-m`` expression; empty runs everything."""
     paths: tuple[str, ...] = ()
@@ -30,6 +31,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     timeout: Seconds | None = 300.0
     """For one test, in seconds; needs pytest-timeout, which the Nox sessions install."""
     coverage: bool = False
+    """Whether the session measures coverage: of workers and subprocesses too."""
     coverage_threshold: Percent | None = None
     """Fail under this percentage; None: ``thresholds.coverage`` where coverage is on and demanded."""
     fail_under: bool = False
@@ -41,19 +43,25 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     slowest: Count = 10
     """How many slow tests the terminal lists."""
     benchmarks: Literal["off", "on", "only"] = "off"
+    """Tests of pytest-benchmark: run once as plain tests, measured, or nothing else is run."""
     order: Order = "smart"
+    """In which order: quick feedback first, by measured duration, as declared, or at random."""
     pythons: tuple[str, ...] | None = None
     """Only these instead of the project's ``pythons``."""
     services: tuple[str, ...] = ()
     """Names of services that must be up while the profile runs."""
     extras: tuple[str, ...] = ()
+    """More extras of the project for this profile's environment."""
     groups: tuple[str, ...] = ()
+    """More dependency groups for this profile's environment."""
     requires: tuple[str, ...] = ()
     """More packages for this profile's environment, as requirement strings."""
     env: dict[str, str] = {}
+    """Environment variables of the tests."""
     arguments: tuple[str, ...] = ()
     """More pytest arguments, before those given after ``--``."""
     tags: tuple[str, ...] = ()
+    """Tags of the session, for ``nox -t``."""
 
 
 _OTHER_KINDS = "integration or e2e or contract or chaos or performance or security"

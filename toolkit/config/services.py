@@ -32,10 +32,13 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """One row of ``[tool.toolkit.services]``."""
 
     kind: Kind
+    """Which server it is: decides how it is started, probed and addressed."""
     description: str = ""
+    """What it is for, one line."""
     variable: Variable | None = None
     """Variable for the URL; None: by kind (DATABASE_URL …), for other kinds ``<NAME>_URL``."""
     runtime: RuntimeName = "auto"
+    """Where it runs; "auto": external where a URL is given, else containers, else embedded."""
     otherwise: Kind | None = None
     """Kind to take in the embedded runtime when the server of ``kind`` is not installed."""
     image: str = ""
@@ -43,6 +46,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     compose: str = ""
     """A compose file of your own, relative to the project; the service in it is ``compose_service``."""
     compose_service: str = ""
+    """Name of the service in the compose file of your own."""
     port: Port | None = None
     """Port inside the container; needed for ``compose`` and for an ``http`` image."""
     command: tuple[str, ...] = ()
@@ -54,15 +58,19 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     url: str = ""
     """Template of the URL, with ``{host}`` and ``{port}``; needed for the kind "other"."""
     user: Word = "test"
+    """Name of the user in the URL; the password is generated."""
     database: Word = "test"
     """PostgreSQL: name of the first database. RabbitMQ: name of the virtual host."""
     settings: dict[str, str] = {}
     """Server settings, e.g. ``{max_connections = "300"}``."""
     env: dict[str, str] = {}
+    """Environment variables of the server."""
     needs: tuple[Name, ...] = ()
     """Services that must be ready before; their URLs are in its environment."""
     memory: Memory | None = None
+    """Ceiling, e.g. "512m"."""
     cpus: Cpus | None = None
+    """Ceiling, in cores."""
     timeout: Seconds = 60.0
     """Seconds until it must answer a real query."""
 
@@ -75,13 +83,17 @@ class ServiceSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """One row of ``[tool.toolkit.environments]``: services that come up together."""
 
     description: str = ""
+    """What it is for, one line."""
     services: tuple[Name, ...] = ()
+    """Which services come up."""
     instances: Copies = 1
     """How many copies of the whole set; the second's variables end in ``_2`` and so on."""
     runtime: RuntimeName = "auto"
+    """Where it runs; "auto": external where a URL is given, else containers, else embedded."""
     memory: Memory | None = None
     """Ceiling of each service that names none."""
     cpus: Cpus | None = None
+    """Ceiling of each service that names none, in cores."""
     replicas: dict[Name, Copies] = {}
     """Service → copies: an ``http`` service behind a load balancer, PostgreSQL with hot standbys."""
 

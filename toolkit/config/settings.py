@@ -19,9 +19,13 @@ class Thresholds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """``[tool.toolkit.thresholds]``: what may be merged, in percent."""
 
     coverage: Percent = 90.0
+    """Of the whole project."""
     coverage_critical: Percent = 95.0
+    """Of critical paths."""
     coverage_new: Percent = 100.0
+    """Of lines that are new or changed."""
     reliability: Percent = 95.0
+    """Of runs without a failure."""
 
 
 class Install(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,14 +34,18 @@ class Install(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     project: bool = True
     """Whether the project itself is installed; false for a tree that is only put on the path."""
     editable: bool = True
+    """Whether changes of the source are seen without installing again."""
     extras: tuple[str, ...] = ()
+    """Extras of the project."""
     groups: tuple[str, ...] = ()
     """Dependency groups (PEP 735). Where extras, groups, requires and requirements are all empty, what bears
     the name of the tests is used, then what bears that of the developers: a group, an extra, a file."""
     requires: tuple[str, ...] = ()
+    """More packages, as requirement strings."""
     requirements: tuple[str, ...] = ()
     """Requirement files, relative to the project root."""
     constraints: tuple[str, ...] = ()
+    """Constraint files, relative to the project root."""
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,6 +60,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     source: tuple[str, ...] = ()
     """Folders of the code under test, for coverage and selection; empty: detected."""
     tests: tuple[str, ...] = ("tests",)
+    """Folders and files with tests."""
     pythons: tuple[Version, ...] = ()
     """Pythons to test on; empty: from the classifiers and requires-python."""
     profiles: Mapping[str, Profile] = {}
@@ -60,6 +69,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     strict: bool = True
     """Whether pytest refuses markers and configuration keys that nobody registered."""
     reports: str = "reports"
+    """Folder that every report is written to."""
     state: str = ".toolkit"
     """Folder of journals, history and caches; not for version control."""
     history: str = ""
