@@ -15,7 +15,7 @@ from toolkit.sessions.checks import add_check_sessions
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|virtualenv"
 
-CHECKS = ("lint", "typecheck", "audit", "build")
+CHECKS = ("lint", "typecheck", "audit", "docs", "build")
 
 config = load_config()
 add_profile_sessions(config, alongside={"ci": ("e2e", *CHECKS), "security": ("audit",)})
