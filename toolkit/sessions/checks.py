@@ -36,10 +36,16 @@ def typecheck(session: nox.Session, config: Config) -> None:
 
 
 def docs(session: nox.Session, config: Config) -> None:
-    """Build the documentation strictly: a broken link or a page outside the navigation fails."""
+    """Build the documentation strictly: a broken link or anchor fails."""
     install_tools(session, config, "docs")
-    target = config.reports_dir / "docs"
-    run_all(session, [["mkdocs", "build", "--strict", "--site-dir", str(target)]])
+    run_all(session, [docs_command(config)])
+
+
+def docs_command(config: Config) -> list[str]:
+    """Choose the generator by its configuration file: Zensical (it says there where it writes) or MkDocs."""
+    if (config.root / "zensical.toml").is_file():
+        return ["zensical", "build", "--strict", "--clean"]
+    return ["mkdocs", "build", "--strict", "--site-dir", str(config.reports_dir / "docs")]
 
 
 def build(session: nox.Session, config: Config) -> None:
