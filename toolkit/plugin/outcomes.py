@@ -7,6 +7,7 @@ import pytest
 from toolkit.records import Outcome
 
 _CALL = {"passed": Outcome.PASSED, "failed": Outcome.FAILED, "skipped": Outcome.SKIPPED}
+_PASSED = ("setup", "call", "teardown")
 _AROUND = {"failed": Outcome.ERROR, "skipped": Outcome.SKIPPED}
 
 
@@ -15,14 +16,17 @@ def is_bad(report: pytest.TestReport | pytest.CollectReport) -> bool:
     return report.outcome not in {"passed", "skipped"}
 
 
-def is_rerun(report: pytest.TestReport) -> bool:
-    """Tell whether pytest-rerunfailures ends a try with this report and begins another."""
-    return str(report.outcome) == "rerun"
-
-
 def is_subtest(report: pytest.TestReport) -> bool:
     """Tell whether a report is of a part of a test (pytest's own subtests and pytest-subtests)."""
     return hasattr(report, "context")
+
+
+def all_passed(reports: Sequence[pytest.TestReport]) -> bool:
+    """Tell whether there is nothing to say about a try: set-up, call and tear-down passed."""
+    return len(reports) == len(_PASSED) and all(
+        report.outcome == "passed" and report.when == when and not hasattr(report, "wasxfail")
+        for report, when in zip(reports, _PASSED, strict=True)
+    )
 
 
 def counted(report: pytest.TestReport) -> Outcome | None:

@@ -8,6 +8,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from toolkit.journal import MAIN, Journal
@@ -26,6 +27,8 @@ from toolkit.records import (
 
 RECORDER: pytest.StashKey["Recorder"] = pytest.StashKey()
 """The recorder of a process that runs tests, in ``config.stash``."""
+
+PHASES = 3
 
 COLLECTION = "collection"
 """Journal of what was collected: written by the first worker that has collected, for all."""
@@ -94,7 +97,7 @@ class Recorder:
         self._cpu = 0.0
         self._reports: list[pytest.TestReport] = []
         self._failures: dict[int, Failure] = {}
-        self._collected: list[Attempt] = []
+        self._collected: dict[NodeId, Attempt] = {}
         self._deselected = 0
 
     # ---------------------------------------------------------------- the life of the process
@@ -138,17 +141,34 @@ class Recorder:
             return
         bad = outcomes.is_bad(report)
         failure = self._failures.pop(id(report), None) or failures.from_report(report, self._root)
-        self._collected.append(
-            Attempt(
-                test=NodeId(report.nodeid),
-                outcome=Outcome.ERROR if bad else Outcome.SKIPPED,
-                worker=self.worker,
-                started=time.time(),
-                reason=outcomes.reason([report]),
-                failures=(failure,) if bad else (),
-                file=report.nodeid.partition("::")[0],
-            )
+        attempt = Attempt(
+            test=NodeId(report.nodeid),
+            outcome=Outcome.ERROR if bad else Outcome.SKIPPED,
+            worker=self.worker,
+            started=time.time(),
+            reason=outcomes.reason([report]),
+            failures=(failure,) if bad else (),
+            file=report.nodeid.partition("::")[0],
         )
+        earlier = self._collected.get(attempt.test)
+        self._collected[attempt.test] = attempt if earlier is None else self._both(earlier, attempt)
+
+    def _both(self, first: Attempt, second: Attempt) -> Attempt:
+        """Join what two collectors say of one file (``--doctest-modules``): it is one case.
+
+        pytest counts both; its controller of workers drops a report that equals an earlier one.
+        """
+        same = (first.outcome, first.reason, first.failures) == (
+            second.outcome,
+            second.reason,
+            second.failures,
+        )
+        if same and self.worker != MAIN:
+            return first
+        worse, other = (second, first) if second.outcome.bad else (first, second)
+        counted = (*(first.counted or (first.outcome,)), second.outcome)
+        failed = worse.failures if same else (*worse.failures, *other.failures)
+        return msgspec.structs.replace(worse, counted=counted, failures=failed)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Write down what this run means to execute: once, by whoever has collected first."""
@@ -166,7 +186,7 @@ class Recorder:
     def _write_collection(self, journal: Journal, session: pytest.Session) -> None:
         tests = tuple(map(identity, session.items))
         journal.write(TestsCollected(tests=tests, deselected=self._deselected))
-        for attempt in self._collected:
+        for attempt in self._collected.values():
             journal.write(attempt)
 
     # ---------------------------------------------------------------- tests
@@ -188,10 +208,10 @@ class Recorder:
             self._reports = []
             self._failures.clear()
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    def pytest_runtest_logreport(self, report: Any) -> None:
         """Keep the report of a phase; one that pytest-rerunfailures repeats ends a try."""
         self._reports.append(report)
-        if outcomes.is_rerun(report):
+        if report.outcome == "rerun":
             self.next_try()
 
     def pytest_exception_interact(
@@ -221,36 +241,37 @@ class Recorder:
         """Write the attempt."""
         cpu, memory = self._meter.read()
         reports, self._reports = self._reports, []
-        outcome, counted = outcomes.verdict(reports)
-        durations = {"setup": 0.0, "call": 0.0, "teardown": 0.0}
-        for report in reports:
-            if report.when in durations and not outcomes.is_subtest(report):
-                durations[report.when] += report.duration
         item = self._item
         assert item is not None  # noqa: S101 - tries end inside the protocol of their test
         path, line, _ = item.location
-        self.journal.write(
-            Attempt(
-                test=self._test,
-                number=self._number,
-                outcome=outcome,
-                worker=self.worker,
-                order=self._order,
-                started=reports[0].start,
-                duration=sum(durations.values()),
-                setup=durations["setup"],
-                call=durations["call"],
-                teardown=durations["teardown"],
-                cpu=cpu - self._cpu,
-                memory=memory,
-                reason=outcomes.reason(reports),
-                counted=counted,
-                failures=self._described(reports),
-                file=path.replace("\\", "/"),
-                line=None if line is None else line + 1,
-                markers=self._markers_of(item),
-            )
+        setup, call, teardown = _durations(reports)
+        attempt = Attempt(
+            test=self._test,
+            number=self._number,
+            outcome=Outcome.PASSED,
+            worker=self.worker,
+            order=self._order,
+            started=reports[0].start,
+            cpu=cpu - self._cpu,
+            memory=memory,
+            file=path if "\\" not in path else path.replace("\\", "/"),
+            line=None if line is None else line + 1,
+            markers=self._markers_of(item),
+            duration=setup + call + teardown,
+            setup=setup,
+            call=call,
+            teardown=teardown,
         )
+        if not outcomes.all_passed(reports):
+            outcome, counted = outcomes.verdict(reports)
+            attempt = msgspec.structs.replace(
+                attempt,
+                outcome=outcome,
+                counted=counted,
+                reason=outcomes.reason(reports),
+                failures=self._described(reports),
+            )
+        self.journal.write(attempt)
 
     def _described(self, reports: list[pytest.TestReport]) -> tuple[Failure, ...]:
         found, self._failures = self._failures, {}
@@ -272,6 +293,17 @@ class Recorder:
         if not node.own_markers:
             return inherited
         return tuple(sorted({*inherited, *(mark.name for mark in node.own_markers)}))
+
+
+def _durations(reports: list[pytest.TestReport]) -> tuple[float, float, float]:
+    """Return the seconds of set-up, call and tear-down."""
+    if len(reports) == PHASES and reports[1].when == "call":  # nearly always
+        return reports[0].duration, reports[1].duration, reports[2].duration
+    found = {"setup": 0.0, "call": 0.0, "teardown": 0.0}
+    for report in reports:
+        if report.when in found and not outcomes.is_subtest(report):
+            found[report.when] += report.duration
+    return found["setup"], found["call"], found["teardown"]
 
 
 def save_coverage() -> None:

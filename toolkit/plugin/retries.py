@@ -24,9 +24,15 @@ def wanted(config: pytest.Config) -> bool:
     return not any(getattr(options, name, False) for name in watched)
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Take part in the session."""
-    config.pluginmanager.register(Retries(config), "toolkit-retrier")
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Take part in the session if there is a test that may be tried again; cost nothing otherwise."""
+    default = session.config.getoption("toolkit_retries", None) or 0
+    marked = [item for item in session.items if "flaky" in item.keywords]
+    if default or marked:
+        retries = Retries(session.config, default)
+        for item in marked:  # refuses a marker that says nothing sensible before any test runs
+            retries.budget(item)
+        session.config.pluginmanager.register(retries, "toolkit-retrier")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -52,8 +58,8 @@ def late_passes(stats: dict[str, list[Any]]) -> dict[str, int]:
 class Retries:
     """Runs the tests that may be tried again; all others are left to whoever runs them."""
 
-    def __init__(self, config: pytest.Config) -> None:
-        self._default: int = config.getoption("toolkit_retries", None) or 0
+    def __init__(self, config: pytest.Config, default: int) -> None:
+        self._default = default
         rerunfailures = config.pluginmanager.has_plugin("rerunfailures")
         self._others_marker = rerunfailures
         self._stands_aside = bool(rerunfailures and config.getoption("reruns", None))
@@ -61,18 +67,10 @@ class Retries:
         self._trying = False
         self._subtest_failed = False
 
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Refuse a marker that says nothing sensible, before any test runs."""
-        for item in items:
-            if "flaky" in item.keywords:
-                self._budget(item)
-
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
         """Run a test until it does not fail, or its retries are used up."""
-        if (not self._default and "flaky" not in item.keywords) or self._stands_aside:
-            return None
-        retries = self._budget(item)
+        retries = 0 if self._stands_aside else self.budget(item)
         if not retries:
             return None
         self._trying = True
@@ -85,7 +83,7 @@ class Retries:
             self._timeout = None
         return True
 
-    def _budget(self, item: pytest.Item) -> int:
+    def budget(self, item: pytest.Item) -> int:
         """Return how often this test may be tried again: its marker decides, else ``--retries``."""
         marker = item.get_closest_marker("flaky")
         if marker is None or (not self._others_marker and "retries" not in marker.kwargs):
