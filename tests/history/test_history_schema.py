@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from toolkit.history import schema
 from toolkit.history.database import Database, set_fact
 from toolkit.history.sqlite import SqliteDatabase
 from toolkit.history.store import open_history
+from toolkit.records import NodeId
 
 SNAPSHOTS = Path(__file__).parents[1] / "data" / "history"
 DOCS = Path(__file__).parents[2] / "docs" / "reference" / "history-schema.md"
@@ -47,6 +49,21 @@ def test_every_older_schema_is_led_to_the_present_one(version: int, history_file
         assert columns(old.database) == columns(new.database)
         old.import_run(made_run(1, {"a.py::b": "fp"}))
         assert old.require_sound().schema == schema.VERSION
+
+
+def test_runs_of_an_older_history_are_all_there(history_file: Path) -> None:
+    """A file made by the first version of the schema: its runs can be read, replaced and added to."""
+    history_file.parent.mkdir()
+    connection = sqlite3.connect(history_file)
+    connection.executescript((SNAPSHOTS / "history-1.sql").read_text(encoding="utf-8"))
+    connection.close()
+    newest = made_run(1, {"a.py::a": "f"})
+    with open_history(str(history_file)) as history:
+        assert history.record("run-0001") == newest
+        assert not history.import_run(newest)
+        assert history.import_run(made_run(1, {"a.py::a": "fp"}))
+        assert history.recent()[NodeId("a.py::a")].verdicts == "PP"
+        history.require_sound()
 
 
 def test_a_newer_history_is_refused_and_not_touched(history_url: str) -> None:
