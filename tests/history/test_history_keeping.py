@@ -86,6 +86,13 @@ def test_damaged_texts_are_found(history: History, body: bytes) -> None:
     assert "1 texts are damaged" in history.check().problems
 
 
+def test_a_damaged_text_is_no_answer(history: History) -> None:
+    filled(history, 1)
+    history.database.rows("UPDATE texts SET body = hash")
+    with pytest.raises(HistoryDamaged, match="a text in the history is damaged"):
+        history.failures()
+
+
 def test_every_question_of_the_check_is_proved() -> None:
     """No check without a damage above that it finds."""
     shown = " ".join(DAMAGE)

@@ -3,12 +3,14 @@
 import random
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.history.made_runs import made_case, made_run
+from toolkit.history import writing
 from toolkit.history.store import History, open_history
-from toolkit.records import Attempt, CaseResult, Failure, NodeId, Outcome, RunRecord, RunStarted
+from toolkit.records import Attempt, CaseResult, Failure, NodeId, Outcome, RunRecord, RunStarted, WorkerLost
 
 A, B = NodeId("tests/test_a.py::test_a"), NodeId("tests/test_b.py::test_b[x]")
 
@@ -19,6 +21,31 @@ def test_a_run_comes_out_as_it_went_in(history: History) -> None:
     assert history.record("run-0001") == record
     assert history.record("nothing") is None
     assert history.check().problems == ()
+
+
+def test_whatever_else_is_known_of_an_attempt_is_kept(history: History) -> None:
+    """Fields without a column of their own, also those that a later vocabulary adds."""
+    attempt = Attempt(test=A, outcome=Outcome.ERROR, counted=(Outcome.PASSED, Outcome.ERROR))
+    record = RunRecord(
+        header=RunStarted(run="r", started=1.0, arguments=("-x",), seed=2**70),
+        cases=(CaseResult(test=A, attempts=(attempt,)),),
+        deselected=4,
+        missing=(B,),
+        lost=(WorkerLost(worker="gw0", test=A),),
+        problems=("torn line",),
+    )
+    history.import_run(record)
+    assert history.record("r") == record
+    assert history.results(A)[0].attempts == (attempt,)
+
+
+def test_two_runs_of_one_moment_are_two(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if the hashes of their ids were equal."""
+    monkeypatch.setattr(writing, "run_number", lambda *_: 5)
+    for run in ("one", "two", "three"):
+        assert history.import_run(made_run(1, {A: "p"}, run=run))
+    assert history.recent()[A].runs == ("one", "two", "three")
+    history.require_sound()
 
 
 def test_a_second_import_changes_nothing(history: History) -> None:
@@ -106,6 +133,7 @@ def test_recent_results_are_the_newest_fifty_in_the_order_of_the_runs(history: H
     assert row.verdicts == "".join("f" if index % 7 == 0 else "p" for index in range(70, 120))
     assert list(row)[-1] == ("run-0119", Outcome.FAILED, 0.5)
     assert history.recent(3)[NodeId(tests[0])].verdicts == "ppf"
+    assert history.recent()[NodeId(tests[0])].flaky == 0
     assert history.check().problems == ()
 
 

@@ -17,16 +17,12 @@ from toolkit.history.database import Database, Row, chunks, fact, set_fact
 KEPT = 50
 """Results kept per test."""
 
-FOLD_AFTER = 4
+FOLD_AFTER = 5
 """Fold when there are this many unfolded results per known test: each fold rewrites one row per test."""
 
 FOLD_AT_LEAST = 1000
 
 _COLUMNS = ("test", "numbers", "verdicts", "durations")
-_NUMBER = struct.Struct("<q").pack
-_DURATION = struct.Struct("<f").pack
-_LARGEST = 3.0e38  # what a 4-byte float can hold
-
 Packed = tuple[bytes, str, bytes]
 """Run numbers, verdict letters, durations; oldest first."""
 
@@ -73,16 +69,18 @@ def merge(database: Database, found: Mapping[int, list[Entry]]) -> None:
 
 
 def joined(packed: Packed, entries: list[Entry]) -> Packed:
-    """Put further results among packed ones and keep the newest; what is there already is kept once."""
+    """Put further results, at least one, among packed ones and keep the newest; each run counts once."""
     numbers, verdicts, durations = packed
     entries = sorted(entries)[-KEPT:]
-    if numbers and entries and entries[0][0] <= struct.unpack_from("<q", numbers, len(numbers) - 8)[0]:
+    if numbers and entries[0][0] <= struct.unpack_from("<q", numbers, len(numbers) - 8)[0]:
         entries = sorted({entry[0]: entry for entry in (*unpacked(packed), *entries)}.values())[-KEPT:]
         numbers, verdicts, durations = _NOTHING
+    size = len(entries)
+    fresh = zip(*entries, strict=True)
     return (
-        (numbers + b"".join(_NUMBER(number) for number, _, _ in entries))[-8 * KEPT :],
-        (verdicts + "".join(letter for _, letter, _ in entries))[-KEPT:],
-        (durations + b"".join(_DURATION(min(seconds, _LARGEST)) for _, _, seconds in entries))[-4 * KEPT :],
+        (numbers + struct.pack(f"<{size}q", *next(fresh)))[-8 * KEPT :],
+        (verdicts + "".join(next(fresh)))[-KEPT:],
+        (durations + struct.pack(f"<{size}f", *next(fresh)))[-4 * KEPT :],
     )
 
 
