@@ -25,6 +25,8 @@ from toolkit.records import Attempt, CaseResult, Failure, Frame, NodeId, Outcome
 
 TESTS = 20_000
 SIZES = (100_000, 1_000_000)
+COST = "import of a result, us of CPU"
+RECENT = "last 50 outcomes of every test"
 FAILING = 50  # one result in so many fails
 
 
@@ -121,9 +123,7 @@ def questions(history: History) -> dict[str, float]:
     """Time what others ask."""
     test = made_case(0, 7, 0.0).test
     return {
-        "last 50 outcomes of every test": timed(
-            lambda: sum(len(row.outcomes) for row in history.recent(50).values())
-        ),
+        RECENT: timed(lambda: sum(len(row.outcomes) for row in history.recent(50).values())),
         "slowest 20": timed(lambda: history.slowest(20)),
         "durations of every test": timed(history.durations),
         "results of one test": timed(lambda: history.results(test, limit=50)),
@@ -144,6 +144,12 @@ def grow(import_run: Callable[[RunRecord], object], first: int, last: int) -> fl
     return spent
 
 
+def again(history: History) -> float:
+    """Return the seconds of an import that has nothing to do."""
+    record = made_run(0)
+    return timed(lambda: history.import_run(record), 1)
+
+
 def measure(url: str, folder: Path | None) -> dict[str, object]:
     """Grow a history through all sizes, beside the plain schema when there is a folder for it."""
     report: dict[str, object] = {}
@@ -152,23 +158,13 @@ def measure(url: str, folder: Path | None) -> dict[str, object]:
         done = 0
         for size in SIZES:
             runs = size // TESTS
-            part = {
-                "import of a result, us of CPU": grow(history.import_run, done, runs)
-                / (runs - done)
-                / TESTS
-                * 1e6
-            }
-            part |= questions(history)
-            again = timed(lambda: history.import_run(made_run(0)), 1) - timed(lambda: made_run(0), 1)
-            part["import again, us per result"] = (
-                timed(lambda: history.import_run(made_run(0)), 1) / TESTS * 1e6
-            )
+            count = (runs - done) * TESTS / 1e6
+            part = {COST: grow(history.import_run, done, runs) / count} | questions(history)
+            part["import again, us per result"] = again(history) / TESTS * 1e6
             part["MB"] = history.totals().bytes / 1e6
             if plain:
-                part["plain: import of a result, us of CPU"] = (
-                    grow(plain.import_run, done, runs) / (runs - done) / TESTS * 1e6
-                )
-                part["plain: last 50 outcomes of every test"] = timed(plain.recent)
+                part[f"plain: {COST}"] = grow(plain.import_run, done, runs) / count
+                part[f"plain: {RECENT}"] = timed(plain.recent)
                 part["plain: slowest 20"] = timed(plain.slowest)
             report[f"{size:,} results"] = part
             done = runs
@@ -181,12 +177,11 @@ def with_ratios(report: dict[str, object]) -> dict[str, object]:
     small, large = (report[f"{size:,} results"] for size in SIZES)
     assert isinstance(small, dict)
     assert isinstance(large, dict)
-    cost, recent = "import of a result, us of CPU", "last 50 outcomes of every test"
-    report["ratios"] = {"cost of a result, large : small": large[cost] / small[cost]}
-    if f"plain: {cost}" in large:
+    report["ratios"] = {"cost of a result, large : small": large[COST] / small[COST]}
+    if f"plain: {COST}" in large:
         report["ratios"] |= {  # type: ignore[operator]
-            "plain: cost of a result, large : small": large[f"plain: {cost}"] / small[f"plain: {cost}"],
-            "last 50 outcomes, plain : history": large[f"plain: {recent}"] / large[recent],
+            "plain: cost of a result, large : small": large[f"plain: {COST}"] / small[f"plain: {COST}"],
+            "last 50 outcomes, plain : history": large[f"plain: {RECENT}"] / large[RECENT],
         }
     return report
 
@@ -201,15 +196,14 @@ def show(report: dict[str, object], indent: str = "") -> None:
             print(f"{indent}{name:<44}{value:>12.3f}")
 
 
+_KEEP_LINES = argparse.RawDescriptionHelpFormatter
+
+
 def main() -> int:
     """Measure and print; exit code 1 when a claim does not hold."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=_KEEP_LINES)
     parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
-    parser.add_argument(
-        "--postgres", metavar="URL", help="measure on this server, in a schema that is dropped"
-    )
+    parser.add_argument("--postgres", metavar="URL", help="measure there, in a schema that is dropped")
     parser.add_argument("--folder", help="where the files are made; default: a temporary folder")
     options = parser.parse_args()
     if options.postgres:
@@ -220,7 +214,7 @@ def main() -> int:
     print(json.dumps(report, indent=2)) if options.json else show(report)
     large = report[f"{SIZES[-1]:,} results"]
     assert isinstance(large, dict)
-    return int(large["last 50 outcomes of every test"] >= 1 or large["slowest 20"] >= 1)
+    return int(large[RECENT] >= 1 or large["slowest 20"] >= 1)
 
 
 def on_postgres(url: str) -> dict[str, object]:
