@@ -10,6 +10,7 @@ import heapq
 import itertools
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 END = "end"
@@ -38,6 +39,7 @@ class ModelConfig:
     def __init__(self, workers: int, **options: Any) -> None:
         self.option_values = {"tx": ["popen"] * workers, "maxschedchunk": None, "loadscopereorder": True}
         self.option_values |= options
+        self.option = SimpleNamespace(**self.option_values)
         self.hook = self
         self.problems: list[str] = []
 
@@ -199,6 +201,12 @@ class Model:
             names = sorted(worker.gateway.id for worker in self.active)
             raise RuntimeError(f"deadlock: {names} wait for ever")
         return max((span.end for span in self.spans), default=0.0)
+
+    @property
+    def makespan(self) -> float:
+        """Seconds from the first start to the last end."""
+        first = min((span.start for span in self.spans), default=0.0)
+        return max((span.end for span in self.spans), default=0.0) - first
 
     def kill_at(self, when: float, number: int) -> None:
         """Kill the worker of this number at a time, whatever it does."""

@@ -25,8 +25,8 @@ from toolkit.scheduling.units import Unit
 BATCH_SECONDS = 0.25
 """Short jobs are sent in batches of about this length, so that messages do not cost more than tests."""
 
-LONG_SECONDS = 0.25
-"""Nothing is queued behind so much work: it could have started elsewhere meanwhile. A pause is."""
+LEAST_SECONDS = 0.005
+"""Work that hides the time of a message. Less is never worth to wait for."""
 
 NEAR_IDLE_SECONDS = 0.05
 """A worker with at most this much to do may take a lock; with more, it first finishes what it has."""
@@ -335,5 +335,11 @@ class Dispatch:
         return min(BATCH_SECONDS, self.pool.left * self._pace / (8 * max(len(self._open()), 1)))
 
     def _busy_enough(self, seat: Seat, budget: float) -> bool:
+        """Whether a worker needs nothing now.
+
+        Nothing is queued behind a job that is long for the time that is left: it could start elsewhere
+        meanwhile. Then a pause follows, and the rest is decided when the job is done.
+        """
         seconds = seat.load * self._pace
-        return seconds >= LONG_SECONDS or (len(seat.queue) > 1 and seconds >= budget / 2)
+        enough = budget if len(seat.queue) == 1 else budget / 2
+        return bool(seat.queue) and seconds >= max(enough, LEAST_SECONDS)

@@ -1,0 +1,254 @@
+"""How evenly are real suites spread? Ours beside xdist's schedulers and pytest-split, in the same run.
+
+Measures the suites of third-party projects twice, plans with the first run's durations and replays the
+second run's on n workers in virtual time, through the real scheduler classes (``xdist_model``) and the real
+splitting algorithms. Every figure is makespan / lower bound, where the bound is max(sum / n, longest test):
+1.00 cannot be beaten. With ``--real``, two workers really run each suite; with ``--overhead``, 10,000 trivial
+tests show what the controller costs.
+
+    uv run --with pytest-split benchmarks/balance.py
+    uv run --with pytest-split benchmarks/balance.py --project click --workers 2 8 64 --real 3 --json
+"""
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+from third_party import CACHE, PROJECTS, ROOT, environment, run, unpack
+from xdist_model import Model
+
+from toolkit.plugin.xdist_scheduler import ToolkitScheduling
+from toolkit.records import NodeId
+from toolkit.scheduling.jobs import Experience, Job, Traits, make_jobs
+from toolkit.scheduling.plan import Plan, read_plan
+from toolkit.scheduling.shards import lower_bound, split
+
+WORKERS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+Durations = Mapping[str, float]
+
+
+class Suite(SimpleNamespace):
+    """A project's tests with two measurements of their durations."""
+
+    name: str
+    first: Plan
+    second: Durations
+
+
+def prepare(name: str, folder: Path) -> tuple[Path, str]:
+    """Unpack a project and make an environment with its needs and this toolkit."""
+    root = unpack(PROJECTS[name], folder)
+    run(["uv", "venv", "-q", "--no-config", ".venv"], root)
+    python = str(root / ".venv" / "bin" / "python")
+    needs = [*PROJECTS[name].needs, "-e", str(ROOT), "pytest-xdist"]
+    run(["uv", "pip", "install", "-q", "--no-config", "--python", python, "-e", ".", *needs], root)
+    return root, python
+
+
+def measure(name: str, root: Path, python: str) -> Suite:
+    """Run the suite twice, alone, and read the durations of both runs."""
+    plans = []
+    for _ in range(2):
+        shutil.rmtree(root / ".toolkit", ignore_errors=True)
+        run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--record"], root, allowed=(0, 1))
+        run(
+            [python, "-m", "pytest", "-q", "--collect-only", "--order=declared", "--write-plan=plan.json"],
+            root,
+        )
+        plans.append(read_plan(root / "plan.json"))
+    return Suite(name=name, first=plans[0], second={row.test: row.duration for row in plans[1].tests})
+
+
+def schedulers(suite: Suite, experience: Mapping[NodeId, Experience]) -> dict[str, Callable[[Any], Any]]:
+    """Return name → what builds the scheduler."""
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadScheduling, LoadScopeScheduling, WorkStealingScheduling
+
+    quiet = Producer("quiet", enabled=False)
+    traits = {row.test: _traits(row.job()) for row in suite.first.tests}
+
+    def ours(config: Any) -> ToolkitScheduling:
+        return ToolkitScheduling(
+            config, lambda _workers: traits, expected=len(config.getvalue("tx")), experience=experience
+        )
+
+    return {
+        "ours": ours,
+        "load": lambda config: LoadScheduling(config, quiet),
+        "worksteal": lambda config: WorkStealingScheduling(config, quiet),
+        "loadscope": lambda config: LoadScopeScheduling(config, quiet),
+    }
+
+
+def _traits(job: Job) -> Traits:
+    return Traits(**{name: getattr(job, name) for name in Traits.__struct_fields__})
+
+
+def spread(suite: Suite, workers: int, latency: float) -> dict[str, float]:
+    """Replay the second run on so many workers; name of the way → makespan / lower bound."""
+    experience = {row.test: Experience(duration=row.duration, setup=row.setup) for row in suite.first.tests}
+    ids = [str(row.test) for row in suite.first.tests]
+    seconds = {test: suite.second.get(test, 0.0) for test in ids}
+    bound = lower_bound(list(seconds.values()), workers)
+    ratios = {}
+    for name, make in schedulers(suite, experience).items():
+        model = Model([ids] * workers, seconds, make, latency=latency)
+        model.run()
+        ratios[name] = model.makespan / bound
+    parts = {"our shards": split(make_jobs(map(_traits, suite.first.jobs()), experience), workers)}
+    parts |= _pytest_split(suite, workers)
+    for name, shards in parts.items():
+        ratios[name] = max(sum(seconds[test] for test in shard) for shard in shards) / bound
+    return ratios
+
+
+def _pytest_split(suite: Suite, count: int) -> dict[str, list[list[Any]]]:
+    """Both algorithms of pytest-split, as it runs them; nothing when it is not installed."""
+    try:
+        from pytest_split.algorithms import Algorithms
+    except ImportError:
+        return {}
+    items: Any = [SimpleNamespace(nodeid=str(row.test)) for row in suite.first.tests]
+    known = {str(row.test): row.duration for row in suite.first.tests}
+    found = {}
+    for algorithm in Algorithms:
+        groups = algorithm.value(count, items, known)
+        found[f"pytest-split {algorithm.name}"] = [
+            [item.nodeid for item in group.selected] for group in groups
+        ]
+    return found
+
+
+REAL = {
+    "ours": ["-n", "2"],
+    "load": ["-n", "2", "-p", "no:toolkit"],
+    "worksteal": ["-n", "2", "--dist", "worksteal", "-p", "no:toolkit"],
+    "loadscope": ["-n", "2", "--dist", "loadscope", "-p", "no:toolkit"],
+    "alone": ["-p", "no:toolkit", "-p", "no:xdist"],
+}
+
+
+def real(root: Path, python: str, repeats: int) -> dict[str, dict[str, float]]:
+    """Run a suite for real on two workers, the ways in turn; medians of wall and CPU seconds."""
+    return {
+        name: {"wall": statistics.median(walls), "cpu": statistics.median(cpus)}
+        for name, (walls, cpus) in _in_turn(root, python, REAL, repeats).items()
+    }
+
+
+def _in_turn(
+    root: Path, python: str, ways: Mapping[str, list[str]], repeats: int
+) -> dict[str, tuple[list[float], list[float]]]:
+    found: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in ways}
+    for _ in range(repeats):
+        for name, arguments in ways.items():
+            wall, cpu = timed([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments], root)
+            found[name][0].append(wall)
+            found[name][1].append(cpu)
+    return found
+
+
+def timed(command: Sequence[str], root: Path) -> tuple[float, float]:
+    """Return wall and CPU seconds of a command and all its children."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.perf_counter()
+    done = subprocess.run(
+        command, cwd=root, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    wall = time.perf_counter() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode not in {0, 1}:
+        raise RuntimeError(f"{command}: exit code {done.returncode}\n{done.stdout.decode()[-2000:]}")
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def overhead(repeats: int) -> dict[str, dict[str, float]]:
+    """10,000 trivial tests in 100 files on two workers: ours beside load, best and median of the repeats."""
+    with tempfile.TemporaryDirectory(prefix="balance-") as name:
+        root = Path(name)
+        for file in range(100):
+            lines = (f"def test_{number}(): pass" for number in range(100))
+            (root / f"test_{file:03}.py").write_text("\n".join(lines), encoding="utf-8")
+        (root / "pyproject.toml").write_text("[tool.toolkit]\n", encoding="utf-8")
+        ways = {"ours": ["-n", "2", "--no-record"], "load": ["-n", "2", "-p", "no:toolkit"]}
+        found = _in_turn(root, sys.executable, ways, repeats)
+    return {
+        name: {"wall": min(walls), "cpu": min(cpus), "median wall": statistics.median(walls)}
+        for name, (walls, cpus) in found.items()
+    }
+
+
+def show(name: str, rows: Mapping[int, Mapping[str, float]]) -> None:
+    """Print one table: a line per number of workers."""
+    ways = list(next(iter(rows.values())))
+    print(f"\n{name}: makespan / lower bound")
+    print("workers " + " ".join(f"{way[:22]:>22}" for way in ways))
+    for workers, ratios in rows.items():
+        print(f"{workers:7} " + " ".join(f"{ratios[way]:22.3f}" for way in ways))
+
+
+def main() -> int:
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--project", nargs="+", choices=PROJECTS, default=["click", "jinja2", "tomlkit", "packaging"]
+    )
+    parser.add_argument("--workers", nargs="+", type=int, default=list(WORKERS))
+    parser.add_argument("--latency", type=float, default=0.0003, help="seconds that a message takes one way")
+    parser.add_argument(
+        "--real", type=int, default=0, metavar="N", help="also N real runs of each way on 2 workers"
+    )
+    parser.add_argument(
+        "--overhead", type=int, default=0, metavar="N", help="also N runs of 10,000 trivial tests"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON only")
+    options = parser.parse_args()
+    report: dict[str, Any] = {"suites": {}}
+    for name in options.project:
+        folder = CACHE / f"balance-{name}-{os.getpid()}"
+        root, python = prepare(name, folder)
+        suite = measure(name, root, python)
+        rows = {workers: spread(suite, workers, options.latency) for workers in options.workers}
+        work, longest = sum(suite.second.values()), max(suite.second.values())
+        report["suites"][name] = {
+            "tests": len(suite.second),
+            "seconds": work,
+            "longest": longest,
+            "ratios": rows,
+        }
+        if not options.json:
+            print(
+                f"\n{name}: {len(suite.second)} tests, {work:.2f} s, longest {longest:.3f} s",
+                end="",
+            )
+            show(name, rows)
+        if options.real:
+            report["suites"][name]["real"] = figures = real(root, python, options.real)
+            if not options.json:
+                print(f"{name}, really, 2 workers: {json.dumps(figures)}")
+        shutil.rmtree(folder, ignore_errors=True)
+    if options.overhead:
+        report["overhead"] = overhead(options.overhead)
+        if not options.json:
+            print(f"\n10,000 trivial tests: {json.dumps(report['overhead'])}")
+    if options.json:
+        print(json.dumps(report, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
