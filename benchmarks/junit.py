@@ -95,24 +95,37 @@ def ours_alone(paths: list[Path]) -> int:
 
 
 def junitparser(paths: list[Path]) -> int:
-    """Junitparser, counting only."""
-    from junitparser import JUnitXml
+    """Junitparser: count verdicts and time, as we do."""
+    from junitparser import Error, Failure, JUnitXml, Skipped
 
-    return sum(len(suite) for path in paths for suite in JUnitXml.fromfile(str(path)))
+    tests, seconds, verdicts = 0, 0.0, {Failure: 0, Error: 0, Skipped: 0}
+    for path in paths:
+        for suite in JUnitXml.fromfile(str(path)):
+            for case in suite:
+                tests += 1
+                seconds += case.time or 0.0
+                for result in case.result:
+                    verdicts[type(result)] += 1
+    return tests
 
 
 def lxml(paths: list[Path]) -> int:
-    """Lxml's iterparse, counting only, freeing what was read."""
+    """Lxml's iterparse: count verdicts and time, and free what was read."""
     from lxml.etree import iterparse
 
-    count = 0
+    tests, seconds = 0, 0.0
+    verdicts = {"failure": 0, "error": 0, "skipped": 0}
     for path in paths:
         for _, element in iterparse(str(path), tag="testcase"):
-            count += 1
+            tests += 1
+            seconds += float(element.get("time", 0.0))
+            for child in element:
+                if child.tag in verdicts:
+                    verdicts[child.tag] += 1
             element.clear()
             while element.getprevious() is not None:
                 del element.getparent()[0]
-    return count
+    return tests
 
 
 READERS: dict[str, Callable[[list[Path]], int]] = {

@@ -42,6 +42,12 @@ class Recorder:
         parser.ExternalEntityRefHandler = self._entity
         self._listen(False)
 
+    def release(self) -> None:
+        """Let go of the parser, which holds buffers and would wait for the garbage collector."""
+        parser, self._start = self._parser, _nothing
+        parser.StartElementHandler = parser.EndElementHandler = parser.CharacterDataHandler = None
+        parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = parser.ExternalEntityRefHandler = None
+
     def refusal(self, what: str) -> InputError:
         """Make the error for something at the current place of the file."""
         line, column = self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1
@@ -96,3 +102,7 @@ class Recorder:
         append = self._end_prefixed if self._prefix else self.events.append
         self._parser.CharacterDataHandler = self.events.append if listen else None
         self._parser.EndElementHandler = self._end_text if listen else append
+
+
+def _nothing(_name: str, _attributes: Attributes) -> None:
+    """Take an event of a parser that was released."""

@@ -86,7 +86,17 @@ def _items(stream: BinaryIO, floor: Callable[[], float], where: str) -> Iterator
     if not first:
         raise InputError(f"{where}: the file is empty")
     parser, chunks = _parser(first, chunks, where)
-    recorder, cases, fed = Recorder(parser, where), Cases(), 0
+    recorder = Recorder(parser, where)
+    try:
+        yield from _followed(parser, recorder, chunks, floor, where)
+    finally:
+        recorder.release()
+
+
+def _followed(
+    parser: XMLParserType, recorder: Recorder, chunks: Iterator[bytes], floor: Callable[[], float], where: str
+) -> Iterator[JUnitCase | Tally]:
+    cases, fed = Cases(), 0
     for chunk in chunks:
         fed += len(chunk)
         cases.floor = floor()

@@ -8,6 +8,7 @@
     summary.py     the vocabulary: Counts, Row, Detail, Part, Summary, verdict; and the JSON of it
     markdown.py    Summary → Markdown
     page.py        Summary → one HTML file (templates/report.html)
+    phrases.py     numbers as people read them
     terminal.py    Summary → a short text
     coverage.py    coverage data of profiles and Pythons → one report
     writing.py     all of them → a folder, each moved into place when complete
