@@ -3,8 +3,10 @@
 # ///
 """Sessions of this repository: its own profiles, by the factory that every user calls, and the checks.
 
-`nox -s ci` is everything: all tests on all Pythons, then what stands in CHECKS.
+`nox -s demo` shows the main job on the example project; `nox -s ci` is everything this repository demands.
 """
+
+import sys
 
 import nox
 
@@ -18,5 +20,19 @@ nox.options.default_venv_backend = "uv|virtualenv"
 CHECKS = ("lint", "typecheck", "audit", "docs", "build")
 
 config = load_config()
-add_profile_sessions(config, alongside={"ci": ("e2e", *CHECKS), "security": ("audit",)})
-add_check_sessions(config)
+add_profile_sessions(
+    config,
+    alongside={"ci": ("e2e", "minimum-versions", *CHECKS), "security": ("audit",)},
+)
+add_check_sessions(config, CHECKS)
+
+
+@nox.session(python=False, default=False)
+def demo(session: nox.Session) -> None:
+    """Plan, run, record and report the example project, on real servers (embedded unless Docker answers)."""
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    sessions = [f"unit-{python}", f"integration-{python}"]
+    example = ["python", "-m", "nox", "-f", "docs/example/noxfile.py", "--extra-python", python]
+    session.run(*example, "-s", *sessions, env={"TOOLKIT_BUILD": None})
+    with session.chdir("docs/example"):
+        session.run("python", "-m", "invoke", "history.runs")

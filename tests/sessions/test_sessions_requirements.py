@@ -110,3 +110,9 @@ def test_a_project_without_pyproject_has_an_empty_document(tmp_path: Path) -> No
     assert read_document(tmp_path) == {}
     (tmp_path / "pyproject.toml").write_text("[project]\nname='x'\n", encoding="utf-8")
     assert read_document(tmp_path) == {"project": {"name": "x"}}
+
+
+def test_lowest_versions_are_resolved_without_the_pins(tmp_path: Path) -> None:
+    """Constraint files pin the newest versions: with them nothing low could be found."""
+    made = arguments(tmp_path, {"project": {}}, Profile(resolution="lowest-direct"), constraints=("c.txt",))
+    assert made == ["--resolution", "lowest-direct", "-e", ".", "the-toolkit"]

@@ -8,6 +8,7 @@ Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 Workers = Literal["auto"] | Count
+Resolution = Literal["highest", "lowest-direct"]
 Order = Literal["smart", "fast-first", "longest-first", "declared", "random"]
 
 
@@ -56,6 +57,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """More dependency groups for this profile's environment."""
     requires: tuple[str, ...] = ()
     """More packages for this profile's environment, as requirement strings."""
+    resolution: Resolution = "highest"
+    """Versions of what the project depends on: "lowest-direct" proves its lower bounds; needs uv."""
     env: dict[str, str] = {}
     """Environment variables of the tests."""
     arguments: tuple[str, ...] = ()

@@ -121,6 +121,11 @@ def _install(session: nox.Session, profile: Profile, config: Config) -> None:
     if session.venv_backend == "none":
         session.log("no environment of its own: the tests run in the one that runs Nox")
         return
+    if profile.resolution != "highest" and session.venv_backend != "uv":
+        raise UsageError(
+            f"{session.name}: resolution = {profile.resolution!r} needs uv, this is {session.venv_backend}",
+            hint="pip install uv",
+        )
     document = read_document(config.root)
     session.install(*install_arguments(config, profile, document, benchmarks=profile.benchmarks != "off"))
 

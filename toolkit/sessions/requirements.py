@@ -38,7 +38,8 @@ def install_arguments(
 ) -> list[str]:
     """List the arguments of one ``pip install`` that makes the environment of a profile.
 
-    One command, so that the resolver sees every constraint at once.
+    One command, so that the resolver sees every constraint at once. The lowest versions are resolved without
+    the constraint files, which pin the newest.
 
     Args:
         config: of the project.
@@ -60,6 +61,8 @@ def install_arguments(
     arguments += [*config.install.requires, *profile.requires]
     arguments += ["pytest-benchmark>=4"] if benchmarks else []
     arguments += () if own else toolkit_arguments(TOOLKIT_EXTRAS)
+    if profile.resolution != "highest":
+        return ["--resolution", profile.resolution, *arguments]
     for file in config.install.constraints:
         arguments += ["-c", file]
     return arguments
