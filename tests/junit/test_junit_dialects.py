@@ -2,11 +2,13 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from toolkit.junit.cases import JUnitCase
-from toolkit.junit.dialects import Dialect
+from toolkit.junit.dialects import Dialect, root_dialect, suite_dialect
+from toolkit.junit.identity import identity_of
 from toolkit.junit.reading import read_cases
 from toolkit.junit.runs import read_runs
 from toolkit.records import Outcome
@@ -126,3 +128,40 @@ def test_dialects_are_recognised() -> None:
     assert found["phpunit"] is Dialect.PHPUNIT
     assert found["playwright"] is Dialect.PLAYWRIGHT
     assert found["gradle"] is Dialect.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("attributes", "test"),
+    [
+        ({"classname": "Tests.test_a.TestB", "name": "t"}, "Tests/test_a.py::TestB::t"),
+        ({"classname": "test_a._Private", "name": "t"}, "test_a.py::_Private::t"),
+        ({"classname": "", "name": "tests.test_a", "file": "tests/test_a.py"}, "tests/test_a.py"),
+        ({"classname": "docs.a.rst", "name": "a.rst"}, "docs/a.rst::a.rst"),
+        ({"classname": "x", "name": "t", "properties": {"toolkit.nodeid": "a.py::b"}}, "a.py::b"),
+        (
+            {"classname": "x", "name": "t", "properties": {"toolkit.nodeid.json": '"a.py::\\u0000"'}},
+            "a.py::\x00",
+        ),
+        ({"classname": "x", "name": "t", "properties": {"toolkit.nodeid.json": "{"}}, "x.py::t"),
+        ({"classname": "x", "name": "t", "properties": {"toolkit.nodeid.json": "7"}}, "x.py::t"),
+    ],
+)
+def test_identities(attributes: dict[str, Any], test: str) -> None:
+    assert identity_of(dialect=Dialect.PYTEST, **attributes) == test
+
+
+def test_a_name_of_any_length_has_a_short_identity() -> None:
+    """Two long names that differ at their ends stay two tests."""
+    one, two = (identity_of(classname="c", name="x" * 100_000 + end) for end in "ab")
+    assert one != two
+    assert len(one) < 4200
+
+
+def test_more_signs_of_the_writer() -> None:
+    """The schema of Surefire in an inner suite, Go's and JavaScript's in properties and files."""
+    surefire = {"xsi:noNamespaceSchemaLocation": "https://maven.apache.org/surefire/x.xsd"}
+    assert root_dialect("testsuite", surefire) is Dialect.SUREFIRE
+    assert suite_dialect(surefire, {}, {}, outer=Dialect.UNKNOWN) is Dialect.SUREFIRE
+    assert suite_dialect({}, {}, {"toolkit.run": "r"}, outer=Dialect.UNKNOWN) is Dialect.TOOLKIT
+    assert suite_dialect({}, {"file": "a.test.ts"}, {}, outer=Dialect.UNKNOWN) is Dialect.JAVASCRIPT
+    assert suite_dialect({}, {}, {}, outer=Dialect.GO) is Dialect.GO

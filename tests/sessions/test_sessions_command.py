@@ -28,7 +28,7 @@ def test_every_setting_is_an_argument(tmp_path: Path) -> None:
 
 def test_a_fixed_number_of_workers_has_no_ceiling(tmp_path: Path) -> None:
     command = pytest_command(config_of(tmp_path), Profile(workers=0, max_workers=4, timeout=None, slowest=0))
-    assert command == ["python", "-m", "pytest", "-n", "0"]
+    assert command == ["python", "-m", "pytest", "-n", "0", "--order=smart"]
 
 
 def test_coverage_wraps_pytest(tmp_path: Path) -> None:

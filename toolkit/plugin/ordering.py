@@ -19,7 +19,8 @@ from toolkit.plugin.collected import traits_of
 from toolkit.records import NodeId, node_id
 from toolkit.scheduling.jobs import Job, make_jobs
 from toolkit.scheduling.order import arrange, overtakes, parse_order
-from toolkit.scheduling.plan import Plan, Wanted, read_plan, shard_of, write_plan
+from toolkit.scheduling.plan import Plan, read_plan, shard_of, write_plan
+from toolkit.scheduling.planning import Wanted
 from toolkit.scheduling.shards import parse_shard
 
 SEEDS = 2**31

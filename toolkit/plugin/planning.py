@@ -12,7 +12,8 @@ from toolkit.errors import ToolkitError
 from toolkit.plugin.activation import settings
 from toolkit.records import NodeId
 from toolkit.scheduling.jobs import Experience, Traits
-from toolkit.scheduling.plan import About, LeftOut, Machine, Plan, Wanted, make_plan
+from toolkit.scheduling.plan import About, LeftOut, Machine, Plan
+from toolkit.scheduling.planning import Wanted, make_plan
 from toolkit.scheduling.workers import Choice, Costs, choose_workers
 
 REASONS: pytest.StashKey[dict[NodeId, str]] = pytest.StashKey()

@@ -4,6 +4,7 @@ Each file is written to a temporary name beside its place and moved: a reader ne
 full disk leaves the old one.
 """
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable, Sequence
@@ -71,4 +72,5 @@ def place(path: Path, pieces: Iterable[str]) -> None:
             f"{path}: cannot be written: {error.strerror or error}", hint="check the folder and the disk"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)

@@ -112,24 +112,30 @@ def _place(order: Order, wanted: Wanted, urls: Mapping[str, str]) -> Place:
         cache=cache_home(order.environ),
         password=generated_password(),
         environ=order.environ,
-        urls=urls,
+        urls=_of_instance(urls, wanted.instance),
     )
+
+
+def _of_instance(urls: Mapping[str, str], instance: int) -> dict[str, str]:
+    """Give a copy the URLs of its own instance under the plain names."""
+    suffix = f"_{instance}"
+    own = {name.removesuffix(suffix): url for name, url in urls.items() if name.endswith(suffix)}
+    return {**urls, **(own if instance > 1 else {})}
 
 
 def _launch(order: Order, wanted: Wanted, place: Place, launch: Launch) -> Lease:
-    what = {"environment": order.id, "signal": launch.signal}
+    what = {"environment": order.id, "signal": launch.signal, "recipe": str(place.folder / "recipe.json")}
     lease = order.store.intend(order.owner, "process", place.name, what=what, project=str(order.project))
     order.say(f"{wanted.name}: starting")
-    lease = processes.start(
-        order.store,
-        lease,
-        launch.command,
-        env=launch.env,
-        cwd=launch.cwd,
-        log=_log(place),
+    recipe = processes.Recipe(
+        command=launch.command,
+        env=dict(launch.env),
+        cwd=str(launch.cwd),
+        log=str(_log(place)),
         user=launch.user,
         group=launch.group,
     )
+    lease = processes.start(order.store, lease, recipe)
     limit(int(lease.what["pid"]), memory=wanted.service.memory, cpus=wanted.service.cpus)
     return lease
 

@@ -11,12 +11,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-from toolkit.errors import RuntimeUnavailable
+import msgspec
+
+from toolkit.errors import EnvironmentFailed, RuntimeUnavailable
 from toolkit.leases.owners import process_start, this_machine
-from toolkit.leases.store import Lease, LeaseStore
+from toolkit.leases.store import Lease, LeaseStore, write_private
 
 MARK = "TOOLKIT_LEASE"
 """Environment variable that each server and its children carry: the id of the lease."""
@@ -27,43 +29,45 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 """Servers that this process started: somebody must collect their exit status."""
 
 
-def start(
-    store: LeaseStore,
-    lease: Lease,
-    command: Sequence[str],
-    *,
-    env: Mapping[str, str],
-    cwd: Path,
-    log: Path,
-    user: int | None = None,
-    group: int | None = None,
-) -> Lease:
+class Recipe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a server is started; kept in a private file, so that it can be started again."""
+
+    command: tuple[str, ...]
+    """No secrets: others can read the process list."""
+    env: dict[str, str]
+    cwd: str
+    log: str
+    user: int | None = None
+    group: int | None = None
+
+
+def start(store: LeaseStore, lease: Lease, recipe: Recipe) -> Lease:
     """Start a server in a session of its own and write its process id into its lease.
 
     Args:
         store: where the lease is.
-        lease: of kind "process", written beforehand.
-        command: program and arguments; no secrets, others can read them.
-        env: the whole environment of the server.
-        cwd: its working directory.
-        log: file for its output, appended.
-        user: numeric id to run as; None: as we are.
-        group: numeric group to run as.
+        lease: of kind "process", written beforehand. If it names a ``recipe`` file, the recipe is kept there.
+        recipe: what to run.
 
     Raises:
         RuntimeUnavailable: the program cannot be started.
     """
+    if "recipe" in lease.what:
+        write_private(Path(lease.what["recipe"]), msgspec.json.encode(recipe))
+    command = recipe.command
     gated = list(command) if sys.platform == "win32" else ["/bin/sh", "-c", GATE, "sh", *command]
-    identity: dict[str, object] = {} if user is None else {"user": user, "group": group, "extra_groups": []}
-    with log.open("ab") as output:
+    identity: dict[str, object] = {}
+    if recipe.user is not None:
+        identity = {"user": recipe.user, "group": recipe.group, "extra_groups": []}
+    with Path(recipe.log).open("ab") as output:
         try:
             child = subprocess.Popen(
                 gated,
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**env, MARK: lease.id},
-                cwd=cwd,
+                env={**recipe.env, MARK: lease.id},
+                cwd=recipe.cwd,
                 start_new_session=True,
                 **identity,  # type: ignore[call-overload]  # three options that go together
             )
@@ -75,6 +79,20 @@ def start(
     with contextlib.suppress(OSError), child.stdin:  # it may have died: the probe will tell
         child.stdin.write(b"go\n")
     return lease
+
+
+def restart(store: LeaseStore, lease: Lease) -> Lease:
+    """Stop the server of a lease and start it again as before.
+
+    Raises:
+        EnvironmentFailed: nobody wrote down how it was started.
+    """
+    try:
+        recipe = msgspec.json.decode(Path(lease.what["recipe"]).read_bytes(), type=Recipe)
+    except (KeyError, OSError, msgspec.MsgspecError) as error:
+        raise EnvironmentFailed(f"{lease.name}: how it was started is not known") from error
+    stop(lease)
+    return start(store, lease, recipe)
 
 
 def has_ended(lease: Lease) -> str | None:
@@ -168,12 +186,23 @@ def let_go() -> None:
             child.returncode = 0  # else the interpreter warns about a child that still runs
 
 
-def tail(log: Path, lines: int = 15) -> str:
-    """Return the last lines of a log, indented; empty when there are none."""
+def last_lines(log: Path, lines: int) -> str:
+    """Return the last lines of a log; empty when there are none."""
     try:
         with log.open("rb") as stream:
-            stream.seek(max(0, stream.seek(0, os.SEEK_END) - 16_384))
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - 400 * lines))
             text = stream.read().decode(errors="replace")
     except OSError:
         return ""
-    return "\n".join(f"    {line}" for line in text.splitlines()[-lines:])
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def tail(log: Path, lines: int = 15) -> str:
+    """Return the last lines of a log, indented, for a message."""
+    return "\n".join(f"    {line}" for line in last_lines(log, lines).splitlines())
+
+
+def exit_code(lease: Lease) -> int | None:
+    """Return the exit code of a process that we started; negative: the signal; None: it runs."""
+    child = _children.get(int(lease.what.get("pid", "0")))
+    return None if child is None else child.poll()

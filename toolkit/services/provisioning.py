@@ -5,6 +5,7 @@ the next sweep releases.
 """
 
 import contextlib
+import functools
 import hashlib
 import os
 import secrets
@@ -16,15 +17,17 @@ import msgspec
 
 from toolkit.config.services import RuntimeName, ServiceSet
 from toolkit.config.settings import Config
-from toolkit.errors import EnvironmentFailed
+from toolkit.errors import EnvironmentFailed, MissingExtra
 from toolkit.leases.owners import Owner
 from toolkit.leases.store import Lease, LeaseStore, open_leases
 from toolkit.leases.sweeping import Release, Sweep, release
 from toolkit.leases.sweeping import sweep as sweep_leases
 from toolkit.services import environment as records
 from toolkit.services import processes
-from toolkit.services.detection import Choice, Engine, choose
+from toolkit.services.compose import Compose
+from toolkit.services.detection import Choice, choose
 from toolkit.services.embedded import Embedded
+from toolkit.services.engine import engine_host, find_engine, remove_project, sweep_labelled
 from toolkit.services.environment import Endpoint, Environment, UsedRuntime
 from toolkit.services.external import External
 from toolkit.services.folders import remove_folder
@@ -33,7 +36,12 @@ from toolkit.services.registry import find_set, stages, wanted_services
 from toolkit.services.runtime import Order, Runtime, Say, Wanted
 from toolkit.services.waiting import NotYet
 
-RUNTIMES: dict[UsedRuntime, Callable[[], Runtime]] = {"external": External, "embedded": Embedded}
+RUNTIMES: dict[UsedRuntime, Callable[[], Runtime]] = {
+    "external": External,
+    "compose": Compose,
+    "embedded": Embedded,
+}
+"""In this order they are started: a service may need others of its own or of an earlier runtime."""
 
 
 def quiet(_line: str) -> None:
@@ -44,6 +52,7 @@ def releases(store: LeaseStore) -> dict[str, Release]:
     """Return how to remove each kind of thing that services create."""
     return {
         "process": processes.stop,
+        "compose": remove_project,
         "folder": remove_folder,
         "environment": lambda lease: records.forget(store, lease.what["environment"]),
     }
@@ -149,34 +158,52 @@ def _asked(runtime: RuntimeName, chosen: ServiceSet) -> RuntimeName:
 
 
 def _start_all(order: Order, wanted: Sequence[Wanted], asked: RuntimeName) -> tuple[Endpoint, ...]:
-    engine = _asked_once()
+    engine = functools.cache(lambda: find_engine(order.environ))
     choices = [choose(each, asked, order.environ, engine) for each in wanted]
     for each, choice in zip(wanted, choices, strict=True):
         order.say(f"{each.name}: {choice.runtime} ({choice.why})")
     chosen = {(each.name, each.instance): choice for each, choice in zip(wanted, choices, strict=True)}
     endpoints: list[Endpoint] = []
-    for group in stages(wanted):
+    for runtime, members in _groups(wanted, chosen):
         urls = {endpoint.variable: endpoint.url for endpoint in endpoints}
-        for runtime, members in _by_runtime(group, chosen):
-            endpoints.extend(RUNTIMES[runtime]().start(order, tuple(members), urls))
+        endpoints.extend(RUNTIMES[runtime]().start(order, tuple(members), urls))
     return tuple(endpoints)
 
 
-def _asked_once() -> Callable[[], Engine]:
-    return lambda: Engine(False, "no container engine")
-
-
-def _by_runtime(
-    group: Sequence[Wanted], chosen: Mapping[tuple[str, int], Choice]
+def _groups(
+    wanted: Sequence[Wanted], chosen: Mapping[tuple[str, int], Choice]
 ) -> Iterator[tuple[UsedRuntime, list[Wanted]]]:
+    """Yield what to start at once: one group per runtime, for embedded one per stage.
+
+    Compose knows what needs what, so it gets all at once.
+    """
     for runtime in RUNTIMES:
         members = [
             msgspec.structs.replace(each, why=chosen[each.name, each.instance].why)
-            for each in group
+            for each in wanted
             if chosen[each.name, each.instance].runtime == runtime
         ]
-        if members:
-            yield runtime, members
+        _refuse_backward_needs(runtime, members, wanted, chosen)
+        for group in stages(members) if runtime == "embedded" else [members]:
+            if group:
+                yield runtime, group
+
+
+def _refuse_backward_needs(
+    runtime: UsedRuntime,
+    members: Sequence[Wanted],
+    wanted: Sequence[Wanted],
+    chosen: Mapping[tuple[str, int], Choice],
+) -> None:
+    if runtime != "compose":
+        return
+    late = {each.name for each in wanted if chosen[each.name, each.instance].runtime == "embedded"}
+    for each in members:
+        for need in late.intersection(each.service.needs):
+            raise EnvironmentFailed(
+                f"{each.name}: runs in a container and needs {need}, which is an embedded process",
+                hint="give both the same runtime",
+            )
 
 
 def fingerprint(config: Config, names: Sequence[str], runtime: RuntimeName) -> str:
@@ -214,6 +241,20 @@ def down(store: LeaseStore, environment_id: str) -> None:
 def sweep(store: LeaseStore, *, dry_run: bool = False) -> Sweep:
     """Release what dead owners left on this machine."""
     return sweep_leases(store, releases(store), dry_run=dry_run)
+
+
+def sweep_everything(store: LeaseStore, environ: Mapping[str, str], *, dry_run: bool = False) -> Sweep:
+    """Release what dead owners left, and what bears our label on the engine although its lease is lost."""
+    done = sweep(store, dry_run=dry_run)
+    known = {lease.id for lease in store.leases()}
+    host = engine_host(environ)
+    try:
+        orphans = sweep_labelled(host, known, store.judge, dry_run=dry_run)
+    except (EnvironmentFailed, MissingExtra):
+        return done  # no engine answers here: then nothing of ours is on it that could be removed
+    return msgspec.structs.replace(
+        done, released=done.released + orphans.released, kept=done.kept + orphans.kept
+    )
 
 
 def find_kept(

@@ -84,10 +84,11 @@ def with_needs(config: Config, names: Iterable[str]) -> list[str]:
 def stages(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
     """Group services so that each group needs only earlier ones; members of a group start side by side."""
     left = list(wanted)
+    here = {each.name for each in wanted}
     done: set[str] = set()
     groups = []
     while left:
-        group = [each for each in left if done.issuperset(each.service.needs)]
+        group = [each for each in left if done.issuperset(here.intersection(each.service.needs))]
         groups.append(group)
         left = [each for each in left if each not in group]
         done.update(each.name for each in group)

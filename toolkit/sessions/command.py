@@ -64,6 +64,10 @@ def _retries(profile: Profile) -> list[str]:
     return [f"--retries={profile.retries}"] if profile.retries else []
 
 
+def _order(profile: Profile) -> list[str]:
+    return [f"--order={profile.order}"]
+
+
 def _max_failures(profile: Profile) -> list[str]:
     return [] if profile.max_failures is None else [f"--maxfail={profile.max_failures}"]
 
@@ -81,6 +85,7 @@ _PARTS: tuple[Callable[[Profile], list[str]], ...] = (
     _workers,
     _timeout,
     _retries,
+    _order,
     _max_failures,
     _slowest,
     _benchmarks,

@@ -2,7 +2,6 @@
 
 import functools
 import os
-import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,14 +13,19 @@ from nox.command import CommandFailed
 from toolkit.config import Config, Profile
 from toolkit.config.validation import unknown
 from toolkit.errors import UsageError
+from toolkit.journal import read_run
 from toolkit.records import RunRecord
 from toolkit.sessions.command import pytest_command, split_words
+from toolkit.sessions.coverage import add_coverage_session, judge_coverage
 from toolkit.sessions.guarding import guarded
 from toolkit.sessions.measuring import write_coverage_config
 from toolkit.sessions.naming import explain_unknown_sessions
+from toolkit.sessions.providing import provided
+from toolkit.sessions.queueing import queue, queue_coverage
 from toolkit.sessions.recording import Run, begin_run, current_build, remove_run, settle, settle_earlier
 from toolkit.sessions.reporting import merged_folder, report_run
 from toolkit.sessions.requirements import install_arguments, read_document
+from toolkit.sessions.running import run_pytest
 from toolkit.sessions.summary import Ended, earlier_lines, exit_words, run_lines
 
 NO_TESTS = 5
@@ -29,9 +33,6 @@ NO_TESTS = 5
 
 INTERRUPTED = 2
 """pytest's exit code after Ctrl-C."""
-
-INTERRUPT_TIMEOUT = 20.0
-"""Seconds that pytest gets after Ctrl-C to tear its fixtures down."""
 
 
 def add_profile_sessions(
@@ -63,6 +64,8 @@ def add_profile_sessions(
     explain_unknown_sessions()
     current_build(os.environ)
     defaults = set(default)
+    if any(config.profiles[name].coverage for name in chosen):
+        add_coverage_session(config)
     for name in chosen:
         _declare(config, name, default=name in defaults, alongside=together.get(name, ()))
 
@@ -83,38 +86,36 @@ def run_profile(session: nox.Session, config: Config, name: str, alongside: Sequ
     """Run one profile in the session's environment: install, run, record, report, judge."""
     profile = config.profiles[name]
     queue(session, alongside)
+    together = profile.coverage and queue_coverage(session)
     _install(session, profile, config)
     for line in earlier_lines(settle_earlier(config)):
         session.warn(line)
-    run = begin_run(config, name=session.name, profile=name, build=current_build(os.environ))
+    with provided(session, config, profile) as urls:
+        run = begin_run(config, name=session.name, profile=name, build=current_build(os.environ))
+        ended = _run_recorded(session, config, run, urls)
+    if ended is None:  # nox --install-only
+        remove_run(run.folder)
+        return
+    _judge(ended)
+    if profile.coverage and not together and not ended.excused:
+        runs = [(run.folder, read_run(run.folder))]
+        judge_coverage(session, config, runs, config.reports_dir / run.name)
+
+
+def _run_recorded(session: nox.Session, config: Config, run: Run, urls: Mapping[str, str]) -> Ended | None:
+    """Run pytest; record, report and say what happened, however it ended. None: nothing was to run."""
+    profile = config.profiles[run.profile]
     measured = _coverage(run, profile, config)
     command = pytest_command(config, profile, session.posargs, coverage_config=measured)
     started = time.monotonic()
     try:
-        exit_code = _run_pytest(session, command, {**profile.env, **run.variables})
+        exit_code = run_pytest(session, command, {**profile.env, **urls, **run.variables})
     except KeyboardInterrupt:
         _conclude(session, config, run, _ended(run, command, started, INTERRUPTED))
         raise
-    if exit_code is None:  # nox --install-only
-        remove_run(run.folder)
-        return
-    _judge(_conclude(session, config, run, _ended(run, command, started, exit_code)))
-
-
-def queue(session: nox.Session, names: Sequence[str]) -> None:
-    """Have other sessions run after this one, once, with no arguments of their own.
-
-    Raises:
-        UsageError: Nox cannot, because it runs sessions in parallel or without dependencies.
-    """
-    for name in names:
-        try:
-            session.notify(name, posargs=())
-        except ValueError as error:
-            raise UsageError(
-                f"{session.name} also runs {', '.join(names)}, which `nox -j` and `--no-dependencies` forbid",
-                hint=f"name them: nox -s {session.name} {' '.join(names)}",
-            ) from error
+    if exit_code is None:
+        return None
+    return _conclude(session, config, run, _ended(run, command, started, exit_code))
 
 
 def _install(session: nox.Session, profile: Profile, config: Config) -> None:
@@ -135,25 +136,6 @@ def _coverage(run: Run, profile: Profile, config: Config) -> Path | None:
         return None
     file = write_coverage_config(config.root, run.folder, source=config.source, context=run.name)
     return file.relative_to(config.root) if file.is_relative_to(config.root) else file
-
-
-def _run_pytest(session: nox.Session, command: Sequence[str], variables: Mapping[str, str]) -> int | None:
-    """Run pytest and return its exit code; negative: the signal that killed it; None: nothing was run."""
-    env: dict[str, str | None] = {**variables, "PYTHONDONTWRITEBYTECODE": None}
-    try:
-        ran = session.run(*command, env=env, interrupt_timeout=INTERRUPT_TIMEOUT, terminate_timeout=10.0)
-    except CommandFailed as error:
-        return exit_code_of(error)
-    return None if ran is None else 0
-
-
-def exit_code_of(error: CommandFailed) -> int:
-    """Return the code with which a command of Nox ended; 1 when Nox does not say it."""
-    code = getattr(error, "return_code", None)  # younger than the oldest supported Nox
-    if code is None:
-        found = re.fullmatch(r"Returned code (-?\d+)", error.reason or "")
-        code = found[1] if found else 1
-    return int(code)
 
 
 def _ended(run: Run, command: Sequence[str], started: float, exit_code: int) -> Ended:

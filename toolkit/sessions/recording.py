@@ -16,8 +16,8 @@ from toolkit.config import Config
 from toolkit.errors import JournalError, ToolkitError
 from toolkit.history.imports import RUNS, Unreadable, import_pending, journal_size
 from toolkit.history.store import History, open_history
-from toolkit.journal import is_live, new_run_id, read_run
-from toolkit.records import RunRecord
+from toolkit.journal import CONTROLLER, is_live, new_run_id, read_lines, read_run
+from toolkit.records import RunRecord, RunStarted
 
 KEPT_RUNS = 50
 """How many folders of imported runs are kept; older ones are removed."""
@@ -154,15 +154,24 @@ def remove_run(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def runs_of_build(config: Config, build: str) -> Iterator[tuple[Path, RunRecord]]:
-    """Read all runs that share a build, oldest first: what the merged reports are made of."""
+def runs_of_build(config: Config, build: str | None) -> Iterator[tuple[Path, RunRecord]]:
+    """Read all runs that share a build, oldest first; None: every run whose journals are there."""
     for folder in sorted(runs_folder(config).iterdir()):
         try:
-            record = read_run(folder)
-        except (JournalError, NotADirectoryError):
+            if build is None or build_of(folder) == build:
+                yield folder, read_run(folder)
+        except JournalError:
             continue
-        if record.header.build == build:
-            yield folder, record
+
+
+def build_of(folder: Path) -> str | None:
+    """Return the build of a run without reading all of it; None: its journals do not say.
+
+    Raises:
+        JournalError: it has no controller's journal.
+    """
+    lines = read_lines(folder / f"{CONTROLLER}.jsonl", [])
+    return next((line.build for line in lines if isinstance(line, RunStarted)), None)
 
 
 def _wait_until_quiet(folder: Path, patience: float) -> bool:

@@ -5,11 +5,12 @@ A project's ``tasks.py`` is one line: ``from toolkit.tasks import ns``.
 
 from invoke.collection import Collection
 
-from toolkit.tasks import db, history, reports
+from toolkit.tasks import history, plan, reports, services
 
 ns = Collection()
 """All namespaces: ``reports.*``, ``history.*`` …"""
 
-ns.add_collection(db.ns, "db")
 ns.add_collection(history.ns, "history")
+ns.add_collection(plan.ns, "plan")
 ns.add_collection(reports.ns, "reports")
+ns.add_collection(services.ns, "services")

@@ -1,0 +1,122 @@
+"""``invoke plan.*`` on a small real project: what scripts read, and what people get wrong."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from toolkit.errors import UsageError
+from toolkit.tasks.collecting import parse_seconds
+
+INVOKE = [sys.executable, "-m", "invoke"]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("TOOLKIT_RUN_DIR", "TOOLKIT_RUN_ID", "PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "p"\nclassifiers = ["Programming Language :: Python :: 3.12",'
+        '"Programming Language :: Python :: 3.13"]\n[tool.toolkit]\n'
+        '[tool.toolkit.profiles.quick]\nmarkers = "smoke"\nworkers = 0\n'
+        "[tool.toolkit.profiles.alone]\nworkers = 0\n"
+    )
+    (tmp_path / "tasks.py").write_text("from toolkit.tasks import ns\n")
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_it.py").write_text(
+        "import time, pytest\n"
+        "@pytest.mark.parametrize('i', range(6))\n"
+        "def test_sleepy(i): time.sleep(0.2)\n"
+        "@pytest.mark.smoke\n"
+        "def test_smoke(): pass\n"
+    )
+    subprocess.run([sys.executable, "-m", "pytest", "-q"], cwd=tmp_path, check=True, capture_output=True)
+    return tmp_path
+
+
+def invoke(project: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*INVOKE, *words], cwd=project, capture_output=True, encoding="utf-8", check=False, timeout=120
+    )
+
+
+def invoke_json(project: Path, *words: str) -> Any:
+    result = invoke(project, *words, "--json")
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_show_says_what_runs_where_and_for_how_long(project: Path) -> None:
+    plan = invoke_json(project, "plan.show", "--output", "out/plan.json")
+    assert len(plan["tests"]) == 7
+    assert plan["left_out"] == []
+    assert 1.2 < plan["alone"] < 4
+    assert plan["lower_bound"] <= plan["estimate"] <= plan["alone"]
+    assert (project / "out" / "plan.json").exists()
+    printed = invoke(project, "plan.show", "--profile", "quick")
+    assert "1 tests run (1 measured before), 6 are left out" in printed.stdout
+    assert "test_smoke" in printed.stdout
+
+
+def test_matrix_has_as_many_shards_as_the_target_needs(project: Path) -> None:
+    """The matrix comes from profiles, Pythons and shards; its arguments run the shards."""
+    matrix = invoke_json(
+        project,
+        "plan.matrix",
+        "--profile",
+        "alone,quick",
+        "--target-time",
+        "1.2s",
+        "--output",
+        "plans",
+        "--cores",
+        "1",
+    )
+    jobs = matrix["include"]
+    assert {job["session"] for job in jobs} == {"alone-3.12", "alone-3.13", "quick-3.12", "quick-3.13"}
+    alone = [job for job in jobs if job["session"] == "alone-3.12"]
+    assert len(alone) >= 2
+    assert sum(job["tests"] for job in alone) == 7
+    assert all(job["estimate"] <= 1.2 for job in alone)
+    ran = 0
+    for job in alone:
+        command = [sys.executable, "-m", "pytest", "-q", *job["arguments"].split()]
+        result = subprocess.run(command, cwd=project, capture_output=True, encoding="utf-8", check=True)
+        ran += int(result.stdout.split(" passed")[0].split()[-1])
+    assert ran == 7
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["plan.show", "--profile", "quik"], 2, "unknown profile 'quik' (did you mean 'quick'?)"),
+        (["plan.show", "--target-time", "soon"], 2, "expected for example 90s"),
+        (["plan.show", "--target-time", "5m", "--shards", "2"], 2, "not both"),
+        (["plan.show", "--arguments", "-k ("], 4, "Wrong expression passed to '-k'"),
+        (["plan.show", "--arguments", "'"], 2, "No closing quotation"),
+        (["plan.matrix", "--target-time", "0.1s"], 2, "cannot be met"),
+    ],
+)
+def test_mistakes_have_a_message_and_an_exit_code(
+    project: Path, words: list[str], code: int, message: str
+) -> None:
+    result = invoke(project, *words)
+    assert result.returncode == code
+    assert message in result.stderr + result.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("5m", 300), ("1h30m", 5400), ("0.5h", 1800)]
+)
+def test_times_are_read(text: str, seconds: float) -> None:
+    assert parse_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "5 minutes", "-3s", "m"])
+def test_wrong_times_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="5m"):
+        parse_seconds(text)

@@ -1,0 +1,93 @@
+"""The coverage session: data of all profiles and Pythons of a nox command → one report, one judgement.
+
+It runs once, after the last session that measured, because only all of them together say what no test
+reached: code for one Python is not covered on another.
+"""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import nox
+from nox.command import CommandFailed
+
+from toolkit.config import Config
+from toolkit.records import RunRecord
+from toolkit.reports.coverage import CoverageReport, combine_coverage, find_data
+from toolkit.reports.writing import write_reports
+from toolkit.sessions.guarding import guarded
+from toolkit.sessions.recording import current_build, runs_of_build
+
+SESSION = "coverage"
+Runs = Sequence[tuple[Path, RunRecord]]
+"""Folder and record of some runs."""
+
+
+def add_coverage_session(config: Config) -> None:
+    """Declare the session ``coverage``: of this nox command, or by itself of the last one that measured."""
+    description = "Combine the coverage of all sessions, report it, fail below a demanded percentage"
+    body = guarded(report_coverage, config, name=SESSION, description=description)
+    nox.session(name=SESSION, python=False, default=False)(body)
+
+
+def report_coverage(session: nox.Session, config: Config) -> None:
+    """Combine, report and judge the coverage of this nox command, or of the last that measured."""
+    judge_coverage(session, config, measured_runs(config, current_build(os.environ)), config.reports_dir)
+
+
+def measured_runs(config: Config, build: str) -> Runs:
+    """Return the runs of a build; where none of them measured, those of the last build that did."""
+    runs = list(runs_of_build(config, build))
+    if any(find_data(folder) for folder, _ in runs):
+        return runs
+    every = list(runs_of_build(config, None))
+    last = next((record.header.build for folder, record in reversed(every) if find_data(folder)), build)
+    return [(folder, record) for folder, record in every if record.header.build == last]
+
+
+def judge_coverage(session: nox.Session, config: Config, runs: Runs, target: Path) -> None:
+    """Combine the data of some runs, write the reports, and fail the session below a demanded percentage.
+
+    Raises:
+        InputError: there is no data, or none that can be used.
+    """
+    report = combine_coverage(data_by_session(runs), target, root=config.root)
+    write_reports([record for _, record in runs], target, coverage=report.total.percent)
+    for line in report.lines():
+        session.log(line)
+    session.log(f"coverage: {target / 'coverage' / 'index.html'}")
+    short = list(shortfalls(report, demands(config, runs)))
+    if short:
+        raise CommandFailed("; ".join(short))
+
+
+def data_by_session(runs: Runs) -> dict[str, tuple[Path, ...]]:
+    """Group the data files by session: profile and Python."""
+    groups: dict[str, tuple[Path, ...]] = {}
+    for folder, record in runs:
+        name = f"{record.header.profile}-{'.'.join(record.header.python.split('.')[:2])}"
+        groups[name] = (*groups.get(name, ()), *find_data(folder))
+    return {name: files for name, files in groups.items() if files}
+
+
+def demands(config: Config, runs: Runs) -> dict[str, float]:
+    """Return profile → percentage, for those that ran and fail below one."""
+    names = dict.fromkeys(record.header.profile for _, record in runs)
+    profiles = ((name, config.profiles[name]) for name in names if name in config.profiles)
+    return {
+        name: config.thresholds.coverage if profile.coverage_threshold is None else profile.coverage_threshold
+        for name, profile in profiles
+        if profile.coverage and profile.fail_under
+    }
+
+
+def shortfalls(report: CoverageReport, demanded: Mapping[str, float]) -> Iterable[str]:
+    """Yield what is below a demanded percentage. 94.999 % is not 95 %, whatever rounding would say."""
+    percent = report.total.percent
+    for profile, wanted in demanded.items():
+        if percent < wanted:
+            missing = report.total.missing + report.total.missing_branches
+            yield (
+                f"coverage {percent:.2f} % is below the {wanted:g} % that profile {profile} demands: "
+                f"{missing:,} statements and branches were not reached"
+            )
