@@ -10,7 +10,6 @@ from toolkit.analysis.likelihood import (
     Ledger,
     flip_rate,
     likelihoods,
-    natural_key,
     weighted_rate,
 )
 from toolkit.records import NodeId
@@ -81,12 +80,6 @@ def test_a_new_test_is_suspected_by_default() -> None:
     found = likelihoods([evidence("old", [False] * 20), evidence("new", [])], rate=0.05, new_rate=0.05)
     assert found[NodeId("new")].suspicion == NEW_TEST
     assert found[NodeId("new")].priority > found[NodeId("old")].priority
-
-
-def test_names_sort_as_people_count() -> None:
-    assert sorted(["t10", "t9", "t1", "a", ""], key=natural_key) == ["", "t1", "t9", "t10", "a"] or sorted(
-        ["t10", "t9", "t1"], key=natural_key
-    ) == ["t1", "t9", "t10"]
 
 
 @given(OUTCOMES)

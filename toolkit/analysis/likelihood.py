@@ -20,12 +20,12 @@ The weights were chosen by a random search on the first two thirds of the cycles
 """
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 import msgspec
 
+from toolkit.natural import natural_key
 from toolkit.records import NodeId
 
 KEPT = 50
@@ -117,15 +117,6 @@ def weighted_rate(recent: Sequence[bool], weight: float, *, start: float) -> flo
     for failed in recent:
         rate += weight * (failed - rate)
     return rate
-
-
-def natural_key(text: str) -> list[tuple[int, int, str]]:
-    """Sort numbers inside of names by value, so that ``t2`` stands beside ``t3`` and not beside ``t20``."""
-    return [
-        (0, int(part), "") if part.isdecimal() else (1, 0, part)
-        for part in re.split(r"([0-9]+)", text)
-        if part
-    ]
 
 
 def flip_rate(recent: Sequence[bool]) -> float:

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import msgspec
 
+from toolkit.config.databases import database_mistakes
 from toolkit.config.profiles import BUILT_IN
 from toolkit.config.services import BUILT_IN_ENVIRONMENTS, BUILT_IN_SERVICES, service_mistakes
 from toolkit.config.settings import FOUND_FIELDS, Config, EnvironmentName
@@ -97,7 +98,13 @@ def parse_config(document: Mapping[str, Any], *, root: Path, environ: Mapping[st
         table["history"] = environ["TOOLKIT_HISTORY_URL"]
     config = convert(table, Config, path=TABLE, where=where, forbidden=FOUND_FIELDS)
     wanted = {name: profile.services for name, profile in config.profiles.items()}
-    raise_mistakes(service_mistakes(config.services, config.environments, wanted), where)
+    raise_mistakes(
+        [
+            *service_mistakes(config.services, config.environments, wanted),
+            *database_mistakes(config.databases),
+        ],
+        where,
+    )
     project = document.get("project", {})
     return msgspec.structs.replace(
         config,

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from toolkit.config.databases import Databases
 from toolkit.config.profiles import Percent, Profile
 from toolkit.config.services import Service, ServiceSet
 
@@ -79,6 +80,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Real servers by name; the built-in ones are always there."""
     environments: Mapping[str, ServiceSet] = {}
     """Named sets of services."""
+    databases: Databases = Databases()
 
     @property
     def reports_dir(self) -> Path:

@@ -1,6 +1,6 @@
 """Front door: invoke. One module per namespace.
 
-A project's ``tasks.py`` is one line: ``from toolkit.tasks import ns``.
+A project's ``tasks.py`` is one line: ``from toolkit.tasks import db, ns``.
 """
 
 from invoke.collection import Collection
@@ -10,6 +10,7 @@ from toolkit.tasks import history, plan, reports, services
 ns = Collection()
 """All namespaces: ``reports.*``, ``history.*`` …"""
 
+ns.add_collection(db.ns, "db")
 ns.add_collection(history.ns, "history")
 ns.add_collection(plan.ns, "plan")
 ns.add_collection(reports.ns, "reports")
