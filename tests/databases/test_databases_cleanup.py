@@ -57,7 +57,7 @@ sys.stdin.read()
 def test_a_killed_owners_databases_go_and_all_others_stay(
     server: Server, postgres_url: str, bystanders: set[str]
 ) -> None:
-    """kill -9 frees the lock; even a database without its comment yet is proven ours by its name."""
+    """A kill -9 frees the lock; even a database without its comment yet is proven ours by its name."""
     process = subprocess.Popen(
         [sys.executable, "-c", OWNER, postgres_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

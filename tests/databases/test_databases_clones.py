@@ -120,9 +120,14 @@ def test_threads_never_share_a_clone(owner: DatabaseOwner, source: Source) -> No
 
 
 def test_the_cap_is_an_error_that_says_what_to_do(owner: DatabaseOwner, source: Source) -> None:
-    with ClonePool(owner, source, size=0, cap=1) as pool, pytest.raises(EnvironmentFailed, match="no more"):
-        for _ in range(3):
-            pool.take()
+    with ClonePool(owner, source, size=0) as pool:
+        clone = pool.take()
+        with (
+            ClonePool(owner, source, size=0, cap=1) as full,
+            pytest.raises(EnvironmentFailed, match="no more are allowed"),
+        ):
+            full.take()
+        pool.drop(clone)
 
 
 def test_the_database_of_a_failed_test_can_be_kept(

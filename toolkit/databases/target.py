@@ -29,7 +29,9 @@ def find_url(config: Config, environ: Mapping[str, str], *, url: str = "", named
             hint="pass --url postgresql://…, set DATABASE_URL, or run: invoke services.up database --keep",
         )
     if not found.startswith(("postgres:", "postgresql:", "postgresql+", "postgres+")):
-        raise UsageError(f"{found.partition(':')[0]}: is no PostgreSQL URL; expected postgresql://host/database")
+        raise UsageError(
+            f"{found.partition(':')[0]}: is no PostgreSQL URL; expected postgresql://host/database"
+        )
     require_test_server(found, servers=config.databases.servers, named=named)
     return found
 

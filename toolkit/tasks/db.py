@@ -91,7 +91,9 @@ def _create(config: Config, server: Server, name: str, *, empty: bool) -> str:
     return url_of(server.url, name)
 
 
-@task(positional=["name"], help={"name": "its name", "url": URL, "server": SERVER, "dry-run": "change nothing"})
+@task(
+    positional=["name"], help={"name": "its name", "url": URL, "server": SERVER, "dry-run": "change nothing"}
+)
 def drop(_context: Context, name: str, *, url: str = "", server: str = "", dry_run: bool = False) -> None:
     """Drop a database of this toolkit; one that is not ours is refused."""
     with opened(url, server) as (_, found):
@@ -101,7 +103,9 @@ def drop(_context: Context, name: str, *, url: str = "", server: str = "", dry_r
     Console().print(Text(f"{name}: {'would be dropped' if dry_run else 'dropped'}"))
 
 
-@task(positional=["name"], help={"name": "its name", "url": URL, "server": SERVER, "dry-run": "change nothing"})
+@task(
+    positional=["name"], help={"name": "its name", "url": URL, "server": SERVER, "dry-run": "change nothing"}
+)
 def reset(_context: Context, name: str, *, url: str = "", server: str = "", dry_run: bool = False) -> None:
     """Drop a database of this toolkit and create it again with the present schema."""
     with opened(url, server) as (config, found):
@@ -137,16 +141,22 @@ def template(
 
 @task(
     positional=["count"],
-    help={"count": "how many", "base": "names are BASE_shard_1 …", "url": URL, "server": SERVER, "json": AS_JSON},
+    help={
+        "count": "how many",
+        "base": "names are BASE_shard_1 …",
+        "url": URL,
+        "server": SERVER,
+        "json": AS_JSON,
+    },
 )
 def shards(
-    _context: Context, count: int = 2, *, base: str = "", url: str = "", server: str = "", json: bool = False
+    _context: Context, count: str, *, base: str = "", url: str = "", server: str = "", json: bool = False
 ) -> None:
     """Make databases <base>_shard_1 … with the project's schema; those that are there are used again."""
     with opened(url, server) as (config, found), DatabaseOwner(found.url) as owner:
         made_of = ensure_template(owner, find_source(config.databases, config.root))
         made = make_shards(
-            found, owner, made_of, base=base or database_of(found.url) or config.project, count=int(count)
+            found, owner, made_of, base=base or database_of(found.url) or config.project, count=_number(count)
         )
     if json:
         print_json([{"name": one.name, "url": one.url} for one in made.databases])
@@ -154,6 +164,12 @@ def shards(
     Console().print(Text(f"{len(made.databases)} shards, {made.made} of them new"))
     for one in made.databases:
         Console().print(Text(f"  {one.name}"))
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise UsageError(f"{text!r} shards: expected a number")
+    return int(text)
 
 
 @task(
@@ -196,8 +212,8 @@ def _say(done: Cleanup) -> None:
     console.print(Text(f"{len(done.dropped)} {verb if done.dry_run else 'dropped'}, {len(done.kept)} kept"))
 
 
-@task(positional=["name"], optional=["name"], help={"name": "of the database", "url": URL, "server": SERVER})
-def shell(context: Context, name: str = "", *, url: str = "", server: str = "") -> None:
+@task(positional=["name"], iterable=["name"], help={"name": "of the database", "url": URL, "server": SERVER})
+def shell(_context: Context, name: list[str], *, url: str = "", server: str = "") -> None:
     """Open psql on a database; the password goes through the environment, not the command line."""
     program = shutil.which("psql")
     if program is None:
@@ -213,15 +229,17 @@ def shell(context: Context, name: str = "", *, url: str = "", server: str = "") 
         raise Exit("", done.returncode)
 
 
-@task(positional=["name"], optional=["name"], help={"name": "of the database", "url": URL, "server": SERVER})
-def url(_context: Context, name: str = "", *, url: str = "", server: str = "") -> None:
+@task(positional=["name"], iterable=["name"], help={"name": "of the database", "url": URL, "server": SERVER})
+def url(_context: Context, name: list[str], *, url: str = "", server: str = "") -> None:
     """Print the URL of a database, password included."""
     print(_url_of(name, url, server))  # noqa: T201 - a door prints
 
 
-def _url_of(name: str, url: str, server: str) -> str:
+def _url_of(names: list[str], url: str, server: str) -> str:
+    if len(names) > 1:
+        raise UsageError(f"one database, not {len(names)}: {', '.join(names)}")
     found = find_url(load_config(), os.environ, url=url, named=server)
-    return url_of(found, name) if name else found
+    return url_of(found, names[0]) if names else found
 
 
 ns = Collection(list_, create, drop, reset, template, shards, cleanup, shell, url)
