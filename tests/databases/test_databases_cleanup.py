@@ -110,7 +110,8 @@ def test_an_owner_takes_its_lock_again_after_a_cut(postgres_url: str, server: Se
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s",
             [owner.server.connection.info.backend_pid],
         )
-        assert owner.number not in living_owners(server)
+        while owner.number in living_owners(server):
+            time.sleep(0.01)  # the server ends a session in its own time
         owner.assure()
         assert owner.number in living_owners(server)
 

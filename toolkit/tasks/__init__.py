@@ -1,11 +1,11 @@
 """Front door: invoke. One module per namespace.
 
-A project's ``tasks.py`` is one line: ``from toolkit.tasks import db, ns``.
+A project's ``tasks.py`` is one line: ``from toolkit.tasks import ns``.
 """
 
 from invoke.collection import Collection
 
-from toolkit.tasks import history, plan, reports, services
+from toolkit.tasks import db, history, plan, reports, services
 
 ns = Collection()
 """All namespaces: ``reports.*``, ``history.*`` …"""
