@@ -1,6 +1,7 @@
 """What scripts rely on: names, JSON, exit codes of ``invoke history.*``."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -154,3 +155,17 @@ def test_every_task_and_option_has_help(invoke: Run) -> None:
     for name in ("show", "runs", "test", "import", "export", "prune", "check"):
         assert f"history.{name} " in out
         assert "Options:" in invoke("--help", f"history.{name}")[1]
+
+
+def test_the_pages_show_commands_and_options_that_exist(invoke: Run) -> None:
+    """Every option in the how-to and the reference is an option of its task."""
+    docs = Path(__file__).parents[2] / "docs"
+    text = "".join(
+        (docs / kind / "history.md").read_text(encoding="utf-8") for kind in ("how-to", "reference")
+    )
+    shown = re.findall(r"(history\.(?:show|runs|test|import|export|prune|check)\b)([^\n`]*)", text)
+    assert len(shown) > 15
+    for name, rest in shown:
+        options = re.findall(r"--[a-z-]+", rest)
+        told = invoke("--help", name)[1] if options else ""
+        assert [option for option in options if option not in told] == [], name

@@ -1,7 +1,7 @@
 """``invoke history.*``: what happened before, and keeping it in order."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -45,7 +45,7 @@ def show(_context: Context, *, json: bool = False, slowest: int = 10) -> None:
     if json:
         print_json({"totals": totals, "newest": newest, "slowest": slow})
         return
-    console = Console()
+    console = _console()
     console.print(
         f"{totals.where}: {totals.runs} runs, {totals.tests} tests, {totals.attempts} attempts, "
         f"{totals.bytes / 1e6:.1f} MB",
@@ -85,7 +85,7 @@ def runs(
     if json:
         print_json(found)
     else:
-        _print_table(Console(), "Runs", _RUN_HEADINGS, map(_run_cells, found))
+        _print_table(_console(), "Runs", _RUN_HEADINGS, map(_run_cells, found))
 
 
 @task(
@@ -109,11 +109,13 @@ def results(_context: Context, test: str, *, json: bool = False, limit: int = 50
     if json:
         print_json({"test": wanted, "results": found, "failures": failed})
         return
-    console = Console()
+    console = _console()
     headings = ("started", "run", "profile", "python", "commit", "outcome", "attempts", "seconds")
     _print_table(console, wanted, headings, map(_result_cells, found))
     for failure in failed:
-        console.rule(f"{failure.run}, attempt {failure.number}: {failure.failure.exception}", characters="-")
+        console.print(
+            f"\n--- {failure.run}, attempt {failure.number}: {failure.failure.exception}", markup=False
+        )
         console.print(failure.failure.traceback or failure.failure.message, markup=False, highlight=False)
 
 
@@ -143,7 +145,7 @@ def _print_import(done: Imported, *, as_json: bool) -> None:
     if as_json:
         print_json(done)
         return
-    console = Console(soft_wrap=True)
+    console = _console()
     console.print(f"{len(done.new)} runs taken in, {len(done.known)} were there already")
     for unreadable in done.unreadable:
         console.print(f"not read: {unreadable.path}: {unreadable.reason}", markup=False)
@@ -161,7 +163,7 @@ def export(_context: Context, path: str, *, profile: str = "", branch: str = "")
     """Write the history to a compressed file that history.import takes on any machine."""
     with opened() as history:
         written = write_export(history, Path(path), profile=profile or None, branch=branch or None)
-    Console(soft_wrap=True).print(f"{path}: {written} runs", markup=False)
+    _console().print(f"{path}: {written} runs", markup=False)
 
 
 @task(
@@ -185,7 +187,7 @@ def prune(
         print_json(done)
         return
     verb = "would be removed" if dry_run else "removed"
-    console = Console(soft_wrap=True)
+    console = _console()
     for run in done.runs:
         console.print(run, markup=False)
     console.print(f"{len(done.runs)} runs with {done.results} results {verb}")
@@ -199,7 +201,7 @@ def check(_context: Context, *, json: bool = False) -> None:
     if json:
         print_json(found)
     else:
-        console = Console(soft_wrap=True)
+        console = _console()
         console.print(
             f"{found.where}: schema {found.schema}, {found.runs} runs, {found.tests} tests, "
             f"{found.attempts} attempts, {found.bytes / 1e6:.1f} MB",
@@ -235,13 +237,27 @@ def _when(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
 
 
+def _console() -> Console:
+    """Return where to print; a pipe or a file has no edge at which columns must be squeezed."""
+    console = Console(soft_wrap=True)
+    return console if console.is_terminal else Console(soft_wrap=True, width=_WIDE)
+
+
+_WIDE = 250
+
+
 def _print_table(
-    console: Console, title: str, headings: Iterable[str], rows: Iterable[tuple[str, ...]]
+    console: Console, title: str, headings: Sequence[str], rows: Iterable[tuple[str, ...]]
 ) -> None:
-    table = Table(*headings, title=Text(title), title_justify="left", box=None)
+    """Print rows; a column in which nothing is written is left out."""
+    rows = list(rows)
+    told = [place for place, _ in enumerate(headings) if any(row[place] for row in rows)]
+    table = Table(title=Text(title), title_justify="left", box=None)
+    for place in told:
+        table.add_column(headings[place], no_wrap=headings[place] in {"started", "run"})
     for row in rows:
-        table.add_row(*map(Text, row))
-    console.print(table)
+        table.add_row(*(Text(row[place]) for place in told))
+    console.print(table if rows else Text(f"{title}: none"))
 
 
 def _unknown_test(history: History, wanted: NodeId) -> UsageError:
