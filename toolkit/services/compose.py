@@ -77,7 +77,7 @@ class Compose:
             if not problem:
                 return _await_all(order, lease, containers)
             if not TAKEN.search(problem):
-                raise EnvironmentFailed(f"docker compose up failed:\n{problem}", hint=_advice(problem))
+                raise EnvironmentFailed(f"docker compose up failed:\n{problem}", hint=_advice(problem, model))
             order.say("a port was taken meanwhile, trying others")
         raise EnvironmentFailed(f"{TRIES} times in a row a port was taken", hint="try again")
 
@@ -195,9 +195,10 @@ def _finished(order: Order, runner: Lease) -> int:
     )
 
 
-def _advice(problem: str) -> str:
-    if re.search(r"manifest|pull access|not found|no such host|denied|lookup .* on", problem):
-        return "can the image be pulled? Name another: `image` in [tool.toolkit.services.*], or *_IMAGE"
+def _advice(problem: str, model: Model) -> str:
+    if "Pulling" in problem or "pull access" in problem:
+        images = sorted({each["image"] for each in model["services"].values() if "image" in each})
+        return f"can {', '.join(images)} be pulled? Name others by `image` in [tool.toolkit.services.*]"
     if "no space left" in problem:
         return "free some space: docker system df"
     return "look at the lines above; `invoke doctor` tells what works on this machine"

@@ -53,7 +53,9 @@ def read_log(store: LeaseStore, environment: Environment, endpoint: Endpoint, *,
 def restart(
     store: LeaseStore, environment: Environment, endpoint: Endpoint, *, timeout: float = 60.0
 ) -> None:
-    """Restart a service under the same URL and with the same data; return when it answers again.
+    """Restart a service under the same URL; return when it answers again.
+
+    A database keeps what was committed, a cache is empty.
 
     Raises:
         UsageError: the service is external.

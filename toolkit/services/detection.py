@@ -41,11 +41,33 @@ def choose(
     """
     fixed = asked if asked != "auto" else wanted.service.runtime
     if fixed != "auto":
-        return Choice(fixed, "asked for")
+        return _asked_for(wanted, fixed, engine)
     given = external.given(wanted, environ)
     if given is not None:
         return Choice("external", f"{given[0]} is set")
     return _containers(wanted, engine) or _embedded(wanted, engine)
+
+
+def _asked_for(wanted: Wanted, runtime: UsedRuntime, engine: Callable[[], Engine]) -> Choice:
+    if runtime == "compose" and _needs_container(wanted):
+        found = engine()
+        if not found.usable:
+            raise RuntimeUnavailable(
+                f"{wanted.name}: the runtime compose was asked for, but {found.why}",
+                hint="start Docker, or let `auto` choose another runtime",
+            )
+    if runtime == "compose" and not _needs_container(wanted):
+        return Choice("embedded", "it is started by its command")
+    return _one_copy(wanted, Choice(runtime, "asked for"))
+
+
+def _one_copy(wanted: Wanted, choice: Choice) -> Choice:
+    if wanted.replicas > 1 and choice.runtime == "embedded":
+        raise RuntimeUnavailable(
+            f"{wanted.name}: {wanted.replicas} copies behind a load balancer need containers",
+            hint="start Docker and give the service an `image`, or ask for one copy",
+        )
+    return choice
 
 
 def _needs_container(wanted: Wanted) -> bool:
@@ -66,7 +88,7 @@ def _embedded(wanted: Wanted, engine: Callable[[], Engine]) -> Choice:
     found = embedded.find(wanted.service)
     no_container = engine().why if _needs_container(wanted) else "it is started by its command"
     if found is not None:
-        return Choice("embedded", f"{no_container}; {found[0]} from {found[1].source}")
+        return _one_copy(wanted, Choice("embedded", f"{no_container}; {found[0]} from {found[1].source}"))
     kind = wanted.service.kind
     raise RuntimeUnavailable(
         f"{wanted.name}: no runtime can provide it: {wanted.variable} is not set; {no_container}; "

@@ -132,6 +132,7 @@ def _launch(order: Order, wanted: Wanted, place: Place, launch: Launch) -> Lease
         env=dict(launch.env),
         cwd=str(launch.cwd),
         log=str(_log(place)),
+        gentle=launch.gentle,
         user=launch.user,
         group=launch.group,
     )

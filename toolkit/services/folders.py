@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -87,4 +88,23 @@ def remove_folder(lease: Lease) -> None:
     if not path.exists() or path.is_symlink():
         return
     _refuse_foreign(root)
+    forget_shared_memory(path / "data" / "postmaster.pid")
     shutil.rmtree(path)
+
+
+def forget_shared_memory(pid_file: Path) -> None:
+    """Remove the System V segment of a PostgreSQL that was killed; a stopped one has removed it itself.
+
+    The seventh line of ``postmaster.pid`` holds its key and id. It goes only if that very server made it and
+    nobody is attached (``/proc/sysvipc/shm``, proc(5)).
+    """
+    try:
+        lines = pid_file.read_text(encoding="utf-8").splitlines()
+        table = Path("/proc/sysvipc/shm").read_text(encoding="ascii").splitlines()[1:]
+        pid, segment = lines[0].strip(), lines[6].split()[1]
+    except (OSError, IndexError):
+        return
+    for row in table:
+        fields = row.split()  # key, shmid, perms, size, cpid, lpid, nattch …
+        if fields[1] == segment and fields[4] == pid and fields[6] == "0" and shutil.which("ipcrm"):
+            subprocess.run(["ipcrm", "--shmem-id", segment], check=False, capture_output=True, timeout=10)

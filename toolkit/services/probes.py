@@ -39,7 +39,9 @@ def ask_postgres(url: str) -> None:
     driver = psycopg()
     try:
         with driver.connect(
-            re.sub(r"^(postgres(?:ql)?)\+\w+:", r"\1:", url), connect_timeout=int(TIMEOUT), autocommit=True
+            re.sub(r"^(postgres(?:ql)?)\+\w+:", r"\1:", url),
+            connect_timeout=max(2, int(TIMEOUT)),
+            autocommit=True,
         ) as connection:
             connection.execute("SELECT 1").fetchone()
     except driver.Error as error:
@@ -107,8 +109,8 @@ def ask_rabbitmq(url: str) -> None:
         login = f"\0{user}\0{password}".encode()
         start_ok = struct.pack(">I", 0) + _short("PLAIN") + struct.pack(">I", len(login)) + login
         _send_method(stream, (10, 11), start_ok + _short("en_US"))
-        _expect_method(stream, (10, 30))  # connection.tune
-        _send_method(stream, (10, 31), struct.pack(">HIH", 0, 131072, 0))
+        limits = _expect_method(stream, (10, 30))  # connection.tune: take what the broker offers
+        _send_method(stream, (10, 31), limits[:8])
         _send_method(stream, (10, 40), _short(host) + _short("") + b"\x00")
         _expect_method(stream, (10, 41))  # connection.open-ok
         _send_method(stream, (10, 50), struct.pack(">H", 200) + _short("") + struct.pack(">HH", 0, 0))
@@ -125,13 +127,15 @@ def _send_method(stream: Any, method: tuple[int, int], arguments: bytes) -> None
     stream.flush()
 
 
-def _expect_method(stream: Any, wanted: tuple[int, int]) -> None:
+def _expect_method(stream: Any, wanted: tuple[int, int]) -> bytes:
     header = stream.read(7)
     if len(header) < 7 or header[0] != 1:  # noqa: PLR2004 - the size of a frame header
         raise NotYet("the connection was closed (log-in refused, or still starting)")
     payload = stream.read(struct.unpack(">BHI", header)[2] + 1)
     if len(payload) < 4 or struct.unpack(">HH", payload[:4]) != wanted:  # noqa: PLR2004
         raise NotYet("the broker refused: " + payload[4:200].decode(errors="replace"))
+    arguments: bytes = payload[4:-1]
+    return arguments
 
 
 def ask_http(url: str) -> None:

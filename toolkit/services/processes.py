@@ -37,6 +37,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     env: dict[str, str]
     cwd: str
     log: str
+    gentle: str = "SIGTERM"
+    """Signal to end it before it is started again."""
     user: int | None = None
     group: int | None = None
 
@@ -91,7 +93,7 @@ def restart(store: LeaseStore, lease: Lease) -> Lease:
         recipe = msgspec.json.decode(Path(lease.what["recipe"]).read_bytes(), type=Recipe)
     except (KeyError, OSError, msgspec.MsgspecError) as error:
         raise EnvironmentFailed(f"{lease.name}: how it was started is not known") from error
-    stop(lease)
+    stop(lease, first=recipe.gentle)
     return start(store, lease, recipe)
 
 
@@ -122,15 +124,16 @@ def runs(lease: Lease) -> bool:
     return started is not None and started == lease.what.get("started")
 
 
-def stop(lease: Lease, *, patience: float = 5.0) -> None:
+def stop(lease: Lease, *, patience: float = 5.0, first: str = "") -> None:
     """Stop the server of a lease and every process that carries its mark. Nothing else is touched.
 
-    First the signal that the lease names (default SIGTERM), after ``patience`` seconds SIGKILL.
+    First the signal ``first`` (empty: the one that the lease names, else SIGTERM), after ``patience`` seconds
+    SIGKILL.
 
     Raises:
         OSError: it may not be stopped by us.
     """
-    wanted = getattr(signal, lease.what.get("signal", "SIGTERM"), signal.SIGTERM)
+    wanted = getattr(signal, first or lease.what.get("signal", "SIGTERM"), signal.SIGTERM)
     pid = int(lease.what.get("pid", "0"))
     if runs(lease):
         _signal_group(pid, wanted)

@@ -53,9 +53,14 @@ def releases(store: LeaseStore) -> dict[str, Release]:
     return {
         "process": processes.stop,
         "compose": remove_project,
-        "folder": remove_folder,
+        "folder": _release_folder,
         "environment": lambda lease: records.forget(store, lease.what["environment"]),
     }
+
+
+def _release_folder(lease: Lease) -> None:
+    processes.stop(lease)  # whatever still writes there
+    remove_folder(lease)
 
 
 @contextlib.contextmanager

@@ -215,7 +215,7 @@ def logs(
 def restart(
     _context: Context, service: str, *, environment: str = "", instance: int = 1, timeout: float = 60.0
 ) -> None:
-    """Restart a service; its URL and its data stay the same."""
+    """Restart a service under the same URL; a cache is empty afterwards."""
     with opened() as (config, store):
         root = str(config.root)
         place = inspection.find_endpoint(store, root, service, environment=environment, instance=instance)

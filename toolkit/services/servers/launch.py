@@ -42,6 +42,9 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     user: int | None = None
     group: int | None = None
     signal: str = "SIGTERM"
+    """Ends it when its data are thrown away."""
+    gentle: str = "SIGTERM"
+    """Ends it when it will be started again."""
     taken: tuple[str, ...] = ("Address already in use", "address already in use")
     """What the log says when somebody else was faster with the port."""
 

@@ -23,6 +23,7 @@ from toolkit.config.services import Service
 from toolkit.errors import EnvironmentFailed, RuntimeUnavailable
 from toolkit.leases.locks import try_lock
 from toolkit.services.probes import ask_postgres, psycopg
+from toolkit.services.processes import MARK
 from toolkit.services.servers.launch import Launch, Place, Program, bare, find_program
 from toolkit.services.waiting import NotYet, wait_until
 
@@ -193,18 +194,21 @@ def _make(program: Program, place: Place, identity: Identity, made: Path) -> Non
     options = ["-U", user, "-E", "UTF8", "--no-sync", "--no-instructions"]
     options += ["--auth-local=trust", "--auth-host=scram-sha-256", "--locale=C.UTF-8"]
     command: list[str | Path] = [initdb, "-D", scratch, *options]
-    _run(identity, command, cwd=scratch)
+    _run(place, identity, command, cwd=scratch)
     if database != "postgres":
         quoted = database.replace('"', '""')
         single: list[str | Path] = [program.path, "--single", "-D", scratch, "-c", "fsync=off", "postgres"]
-        _run(identity, single, cwd=scratch, text=f'CREATE DATABASE "{quoted}"\n')
+        _run(place, identity, single, cwd=scratch, text=f'CREATE DATABASE "{quoted}"\n')
     hidden = Path(tempfile.mkdtemp(prefix=f".{made.name}.", dir=made.parent))
     shutil.copytree(scratch, hidden, dirs_exist_ok=True, copy_function=shutil.copyfile)
     hidden.rename(made)
     shutil.rmtree(scratch)
 
 
-def _run(identity: Identity, command: Sequence[str | Path], *, cwd: Path, text: str = "") -> None:
+def _run(
+    place: Place, identity: Identity, command: Sequence[str | Path], *, cwd: Path, text: str = ""
+) -> None:
+    """Run a program under the mark of the folder's lease: whoever sweeps it ends the program first."""
     as_whom: dict[str, Any] = {}
     if identity.user is not None:
         as_whom = {"user": identity.user, "group": identity.group, "extra_groups": []}
@@ -217,7 +221,7 @@ def _run(identity: Identity, command: Sequence[str | Path], *, cwd: Path, text: 
             cwd=cwd,
             input=text,
             text=True,
-            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", MARK: place.folder.name},
             **as_whom,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -244,6 +248,7 @@ def launch(place: Place, program: Program, port: int) -> Launch:
     url = f"postgresql://{user}:{password}@127.0.0.1:{port}/{database}"
     inside = f"postgresql:///{database}?host={place.folder}&port={port}&user={user}"
     return Launch(
+        gentle="SIGINT",  # the fast shutdown: writes what was committed, does not wait for clients
         command=(*identity.prefix, str(program.path), "-D", str(data)),
         url=url,
         ready=functools.partial(_ready, inside, url, password),
