@@ -1,4 +1,4 @@
-"""Brings services up and strikes itself at its n-th step: ``struck.py STATE PROJECT N SIGNAL RUNTIME NAME...``.
+"""Brings services up and strikes itself at its n-th step: struck.py STATE PROJECT N SIGNAL RUNTIME NAME...
 
 A step is a line of progress, or a moment before or after a lease is written. N = 0: never.
 """

@@ -186,11 +186,10 @@ def test_a_message_queue_answers(configure: Configure, store: LeaseStore, engine
 def test_a_missing_image_is_named(configure: Configure, store: LeaseStore, engine: Any) -> None:
     config = configure(services={"cache": {"image": "127.0.0.1:9/no/such-image:1"}})
     with (
-        pytest.raises(EnvironmentFailed, match="such-image") as error,
+        pytest.raises(EnvironmentFailed, match=r"can 127\.0\.0\.1:9/no/such-image:1 be pulled"),
         running(config, ["cache"], runtime="compose", store=store),
     ):
         pass
-    assert "can the image be pulled?" in str(error.value)
     assert list(store.leases()) == []
 
 
