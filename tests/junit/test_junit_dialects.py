@@ -34,6 +34,7 @@ def verdicts(cases: list[JUnitCase]) -> Counter[Outcome]:
     ("name", "expected"),
     [
         ("pytest_xunit2.xml", (3, 1, 2, 2, 1)),
+        ("pytest_rerunfailures.xml", (1, 1, 0, 0, 1)),
         ("pytest_xunit1.xml", (3, 0, 0, 0, 0)),
         ("surefire_reruns.xml", (3, 2, 0, 1, 1)),
         ("gradle.xml", (4, 0, 0, 0, 1)),
@@ -52,7 +53,7 @@ def test_each_dialect_is_counted(name: str, expected: tuple[int, ...]) -> None:
     cases = cases_of(name)
     counts = verdicts(cases)
     skips = counts[Outcome.SKIPPED] + counts[Outcome.XFAILED]
-    flaky = sum(case.flaky for case in cases)
+    flaky = sum(case.flaky for case in cases) - sum(case.was_flaky for case in cases)
     told = (counts[Outcome.PASSED], counts[Outcome.FAILED], counts[Outcome.ERROR], skips, flaky)
     assert told == expected
 
@@ -165,3 +166,13 @@ def test_more_signs_of_the_writer() -> None:
     assert suite_dialect({}, {}, {"toolkit.run": "r"}, outer=Dialect.UNKNOWN) is Dialect.TOOLKIT
     assert suite_dialect({}, {"file": "a.test.ts"}, {}, outer=Dialect.UNKNOWN) is Dialect.JAVASCRIPT
     assert suite_dialect({}, {}, {}, outer=Dialect.GO) is Dialect.GO
+
+
+def test_an_empty_element_before_another_attempt_was_a_failure() -> None:
+    """That is how pytest-rerunfailures reports the attempts that it repeats."""
+    (run,) = read_runs(DATA / "pytest_rerunfailures.xml")
+    flaky, bad = run.cases
+    assert flaky.flaky
+    assert [attempt.outcome for attempt in flaky.attempts] == [Outcome.FAILED, Outcome.PASSED]
+    assert "run again" in flaky.attempts[0].reason
+    assert [attempt.outcome for attempt in bad.attempts] == [Outcome.FAILED] * 3

@@ -38,8 +38,8 @@ def test_all_dialects_add_up() -> None:
     """The sum over files is the summary, and tests = passed + failed + errors + skipped."""
     summary = total(DATA)
     counts = summary.counts
-    assert counts.tests == counts.passed + counts.failed + counts.errors + counts.skipped == 49
-    assert (counts.failed, counts.errors, counts.skipped, counts.xfailed, counts.flaky) == (11, 2, 8, 1, 4)
+    assert counts.tests == counts.passed + counts.failed + counts.errors + counts.skipped == 51
+    assert (counts.failed, counts.errors, counts.skipped, counts.xfailed, counts.flaky) == (12, 2, 8, 1, 5)
     assert counts.tests == sum(part.counts.tests for part in summary.parts)
     assert counts.success_rate == counts.passed / (counts.tests - counts.skipped)
     assert len(summary.rows) == counts.tests

@@ -48,7 +48,8 @@ class JUnitCase(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     trials: tuple[Trial, ...] = ()  # before this attempt if it is good, after it if it is bad
     properties: dict[str, str] = {}
     repeats: Outcome | None = None
-    was_bad: bool = False  # an earlier element of the same test told of a bad attempt
+    was_bad: bool = False  # an earlier attempt of the same test was bad
+    was_flaky: bool = False  # so far the test counted as flaky
     number: int = 1  # of the first attempt told here
     continues: bool = False  # not an attempt of its own: the tear-down of the one before
     copy: int = 1  # the n-th distinct test of this name in its suite
@@ -66,6 +67,12 @@ class JUnitCase(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             properties=self.properties,
             copy=self.copy,
         )
+
+    @property
+    def betrays(self) -> bool:
+        """Whether it shows that the attempt before was bad, although that one was told as passed."""
+        before = self.suite.dialect is Dialect.PYTEST and self.repeats is Outcome.PASSED
+        return before and not self.continues
 
     @property
     def total(self) -> float:

@@ -3,7 +3,8 @@
 JUnit XML has no element for "the same test again" that all runners use. So the rule depends on the runner:
 
 * pytest and Go make names unique, so a repeated name is another attempt. pytest writes two elements when a
-  test fails and its tear-down fails, too: that is one attempt.
+  test fails and its tear-down fails, too: that is one attempt. pytest-rerunfailures leaves the
+  elements of those attempts empty that it repeats: they look passed, and were not.
 * Surefire and PHPUnit tell reruns inside the element; Jest, Vitest, Mocha and Cypress report the last
   attempt only, and allow two tests of one name. There a repeated name is another test.
 * Elsewhere (Gradle and whatever is not known) a repeated name is another attempt if all before it were bad,

@@ -67,11 +67,19 @@ def placed(case: JUnitCase, told: Told | None) -> tuple[JUnitCase, Told]:
     if not same_test(case.suite.dialect, told):
         copies = told.copies + 1
         return replace(case, copy=copies), Told(case.outcome, bad, attempts, copies)
-    again = replace(case, repeats=told.outcome, was_bad=told.bad, number=told.attempts + 1, copy=told.copies)
+    again = replace(case, repeats=told.outcome)
+    rerun = told.bad or again.betrays
+    again = replace(
+        again,
+        was_bad=rerun,
+        was_flaky=told.bad and not told.outcome.bad,
+        number=told.attempts + 1,
+        copy=told.copies,
+    )
     if told.outcome is Outcome.FAILED and _tears_down(case):
         again = replace(again, continues=True, number=told.attempts, outcome=Outcome.FAILED)
         return again, told
-    return again, Told(case.outcome, told.bad or bad, told.attempts + attempts, told.copies)
+    return again, Told(case.outcome, rerun or bad, told.attempts + attempts, told.copies)
 
 
 def _tears_down(case: JUnitCase) -> bool:

@@ -15,7 +15,10 @@ from msgspec.structs import replace
 from toolkit.errors import InputError
 from toolkit.junit.cases import JUnitCase, Suite
 from toolkit.junit.reading import read_cases
-from toolkit.records import Attempt, CaseResult, NodeId, RunRecord, RunStarted
+from toolkit.records import Attempt, CaseResult, NodeId, Outcome, RunRecord, RunStarted
+
+UNTOLD = "it was run again; the report does not say how it failed"
+"""Reason of an attempt whose element is empty, although another one follows (pytest-rerunfailures)."""
 
 
 def read_runs(path: Path) -> tuple[RunRecord, ...]:
@@ -48,6 +51,8 @@ class _Draft:
         if case.continues and known:
             known[-1] = _continued(known[-1], attempts[0])
         else:
+            if case.betrays and known:
+                known[-1] = replace(known[-1], outcome=Outcome.FAILED, reason=UNTOLD)
             known.extend(attempts)
         self.clock += case.total
 

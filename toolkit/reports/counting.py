@@ -40,7 +40,7 @@ class _Count:
         counts = self.part.counts
         if case.repeats is not None:
             counts.add(case.repeats, -1)
-            counts.flaky -= case.was_bad and not case.repeats.bad
+            counts.flaky -= case.was_flaky
         counts.add(case.outcome)
         counts.flaky += case.flaky
         attempts = 0 if case.continues else len(case.trials) + 1
