@@ -10,4 +10,8 @@ settings.register_profile("local", deadline=None, suppress_health_check=[HealthC
 settings.register_profile(
     "ci", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
+# Installed because ours must work beside them (tests/plugin): they stay out of all other inner sessions.
+NEIGHBOURS = ("asyncio", "benchmark", "randomly", "rerunfailures")
+os.environ["PYTEST_ADDOPTS"] = " ".join(f"-p no:{name}" for name in NEIGHBOURS)
+
 settings.load_profile("ci" if os.environ.get("CI") else "local")

@@ -22,7 +22,8 @@ def test_unit_tests_of_the_example_pass() -> None:
     environ = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("TOOLKIT_", "PYTEST_", "COV_")) and not name.endswith("_URL")
+        if not name.startswith(("TOOLKIT_", "PYTEST_XDIST_", "PYTEST_CURRENT_", "COV_"))
+        and not name.endswith("_URL")
     }
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", f"not ({OTHER_KINDS})"]
     run = subprocess.run(
