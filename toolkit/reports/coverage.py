@@ -111,14 +111,15 @@ def _usable(files: Sequence[Path], problems: list[str]) -> list[Path]:
         if not file.is_file():
             problems.append(f"{file}: does not exist")
             continue
+        data = CoverageData(basename=str(file.resolve()))
         try:
-            data = CoverageData(basename=str(file.resolve()))
             data.read()
-            data.close()
         except CoverageException as error:
             problems.append(f"{file}: {error}")
         else:
             usable.append(file.resolve())
+        finally:
+            data.close()
     return usable
 
 
