@@ -1,12 +1,17 @@
 """What all profiles share: one clear word when a server is missing, and the running shop by its URL."""
 
+import asyncio
+import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from itertools import count
 from typing import Any
 from uuid import uuid4
 
+import aio_pika
 import httpx
+import nats
 import pytest
 
 from bookshop.domain.isbn import check_digit_13
@@ -83,3 +88,50 @@ def register(live_api) -> Callable[[], dict[str, str]]:
         return {"Authorization": f"Bearer {answer.json()['token']}"}
 
     return make
+
+
+@pytest.fixture(scope="session")
+def queue_url(required) -> str:
+    return required("NATS_URL", "AMQP_URL")
+
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+
+@pytest.fixture
+async def listen(queue_url) -> AsyncIterator[Callable[[str], Awaitable[Receive]]]:
+    """Listen to all events of a shop, as a consumer would: ``receive = await listen(prefix)``."""
+    async with AsyncExitStack() as stack:
+
+        async def listen(prefix: str) -> Receive:
+            arrived: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+            follow = _follow_amqp if queue_url.startswith("amqp") else _follow_nats
+            await follow(queue_url, prefix, lambda body: arrived.put_nowait(json.loads(body)), stack)
+            return lambda: asyncio.wait_for(arrived.get(), 5)
+
+        yield listen
+
+
+async def _follow_nats(url: str, prefix: str, take: Callable[[bytes], None], stack: AsyncExitStack) -> None:
+    client = await nats.connect(url)
+    stack.push_async_callback(client.close)
+
+    async def taken(message: nats.aio.msg.Msg) -> None:
+        take(message.data)
+
+    await client.subscribe(f"{prefix}.>", cb=taken)
+    await client.flush()
+
+
+async def _follow_amqp(url: str, prefix: str, take: Callable[[bytes], None], stack: AsyncExitStack) -> None:
+    connection = await aio_pika.connect(url)
+    stack.push_async_callback(connection.close)
+    channel = await connection.channel()
+    exchange = await channel.declare_exchange(prefix, aio_pika.ExchangeType.TOPIC, durable=True)
+    queue = await channel.declare_queue(exclusive=True)
+    await queue.bind(exchange, "#")
+
+    async def taken(message: aio_pika.abc.AbstractIncomingMessage) -> None:
+        take(message.body)
+
+    await queue.consume(taken, no_ack=True)
