@@ -15,12 +15,14 @@ from toolkit.services.provisioning import running
 def provided(session: nox.Session, config: Config, profile: Profile) -> Iterator[dict[str, str]]:
     """Provide the services that a profile names and yield their URLs by variable, as a CI gives them.
 
-    An environment of the same services that ``services.up`` keeps is used and left up.
+    An environment of the same services that ``services.up`` keeps is used and left up. The session's own
+    programs come first on PATH: the server of the project itself is installed there and nowhere else.
     """
     if not profile.services or session._runner.global_config.install_only:  # noqa: SLF001 - no public way
         yield {}
         return
-    environ = {**os.environ, **profile.env}
+    path = os.pathsep.join([*(session.bin_paths or ()), os.environ.get("PATH", "")])
+    environ = {**os.environ, **profile.env, "PATH": path}
     with running(
         config, profile.services, reuse=True, run=session.name, environ=environ, say=session.log
     ) as up:
