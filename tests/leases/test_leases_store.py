@@ -104,7 +104,7 @@ def test_a_held_lock_is_life_and_nobody_sees_an_owner_without_it(store: LeaseSto
     owner = store.owner()
     path = store.folder / "owners" / f"{owner.id}.json"
     assert is_locked(path)
-    assert store.judge(owner).why.endswith("holds its lock")
+    assert store.judge(owner).why.endswith("is running")
     store.close()
     assert is_locked(path) is None  # it owned nothing, so nothing is left of it
 

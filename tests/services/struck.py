@@ -13,6 +13,8 @@ from toolkit.config import parse_config
 from toolkit.leases.store import Lease, LeaseStore
 from toolkit.services.provisioning import running
 
+SERVICES = {"tool": {"toolkit": {"services": {"queue": {"kind": "nats"}}}}}
+
 
 class Steps:
     """Counts steps, from any thread, and strikes at one of them."""
@@ -50,7 +52,7 @@ class Struck(LeaseStore):
 def main() -> None:
     """Bring up, take down, and say that nothing happened."""
     state, project, fatal, how, runtime, *names = sys.argv[1:]
-    config = parse_config({}, root=Path(project), environ={})
+    config = parse_config(SERVICES, root=Path(project), environ={})
     step = Steps(int(fatal), getattr(signal, how))
     with Struck(Path(state)) as store:
         store.step = step

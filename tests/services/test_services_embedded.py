@@ -14,6 +14,7 @@ from toolkit.errors import ServiceNotReady
 from toolkit.leases.store import LeaseStore
 from toolkit.services.processes import marked
 from toolkit.services.provisioning import running
+from toolkit.services.servers import rabbitmq
 
 Configure = Callable[..., Config]
 
@@ -27,8 +28,8 @@ def nothing_left(store: LeaseStore, lease_ids: list[str]) -> bool:
 
 def test_three_servers_come_up_answer_and_go(configure: Configure, store: LeaseStore) -> None:
     """PostgreSQL, Redis and NATS answer queries under their URLs, and are gone afterwards."""
-    config = configure()
-    with running(config, ["database", "cache", "message_queue"], runtime="embedded", store=store) as found:
+    config = configure(services={"queue": {"kind": "nats"}})
+    with running(config, ["database", "cache", "queue"], runtime="embedded", store=store) as found:
         assert set(found.urls) >= {"DATABASE_URL", "REDIS_URL"}
         leases = [each.lease for each in found.endpoints]
         folders = [Path(each.log).parent for each in found.endpoints]
@@ -93,9 +94,9 @@ def test_children_of_a_server_die_with_it(configure: Configure, store: LeaseStor
 
 def test_secrets_are_in_no_process_list_and_no_log(configure: Configure, store: LeaseStore) -> None:
     """No command line of this machine, no log and no text form of the values holds a password."""
-    config = configure()
+    config = configure(services={"queue": {"kind": "nats"}})
     lines: list[str] = []
-    names = ["database", "cache", "message_queue"]
+    names = ["database", "cache", "queue"]
     with running(config, names, runtime="embedded", store=store, say=lines.append) as found:
         passwords = [each.url.split("@")[0].rsplit(":", 1)[1] for each in found.endpoints]
         assert all(len(password) == 32 for password in passwords)
@@ -127,3 +128,22 @@ def test_postgres_runs_although_we_are_root(configure: Configure, store: LeaseSt
         data = Path(found.endpoints[0].log).parent / "data"
         assert data.stat().st_uid != 0
     assert not data.exists()
+
+
+@pytest.mark.slow
+def test_rabbitmq_answers_on_loopback_and_takes_its_port_mapper_along(
+    configure: Configure, store: LeaseStore
+) -> None:
+    """A node of our own opens its virtual host; neither it nor epmd is left behind."""
+    if rabbitmq.find(configure().services["message_queue"]) is None:
+        pytest.skip("rabbitmq-server is not installed")
+    with running(configure(), ["message_queue"], runtime="embedded", store=store) as found:
+        assert found.urls["AMQP_URL"].startswith("amqp://test:")
+        lease = found.endpoints[0].lease
+        assert len(list(marked(lease))) >= 2
+    assert nothing_left(store, [lease])
+    assert not [
+        path
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if path.exists() and lease.encode() in path.read_bytes()
+    ]

@@ -88,7 +88,7 @@ def test_struck_at_every_stage_nothing_is_left(
     fatal, struck = 0, 0
     while True:
         fatal += 1 if fatal < 12 or how == "SIGKILL" else 3
-        done = bring_up(own_world.parent, fatal, how, "embedded", "cache", "message_queue")
+        done = bring_up(own_world.parent, fatal, how, "embedded", "cache", "queue")
         if "unharmed" in done.stdout:
             break
         struck += 1
@@ -127,8 +127,14 @@ def test_a_port_that_is_taken_meanwhile_is_replaced(
         answers = [taken.getsockname()[1]] * 3
         monkeypatch.setattr(embedded, "free_port", lambda: answers.pop() if answers else free())
         lines: list[str] = []
-        names = ["database", "cache", "message_queue"]
-        with running(configure(), names, runtime="embedded", store=store, say=lines.append) as found:
+        names = ["database", "cache", "queue"]
+        with running(
+            configure(services={"queue": {"kind": "nats"}}),
+            names,
+            runtime="embedded",
+            store=store,
+            say=lines.append,
+        ) as found:
             assert provisioning.answers(found)
         assert sum("was taken meanwhile" in line for line in lines) == 3
     assert list(store.leases()) == []

@@ -1,7 +1,7 @@
 """Owners of leases: which process on which machine, and whether it still lives.
 
-An owner is dead only when that is proven: on this machine, no lock held, and no process with its id *and* its
-start time (ids are used again). An owner on another machine is unknown, and what is unknown is kept.
+An owner is dead only when that is proven: on this machine, no process with its id *and* its start time (ids are
+used again); in another container of the same kernel, where ids say nothing, a lock that it dropped. An owner on another machine is unknown, and what is unknown is kept.
 """
 
 import functools
@@ -145,13 +145,15 @@ def judge(owner: Owner, lock: Path, *, machine: Machine | None = None) -> Verdic
         return Verdict("kept", f"kept on purpose by {owner.user or 'its user'}")
     if not (owner.machine.boot and owner.machine.boot == here.boot):
         return _judge_elsewhere(owner, here)
-    if owner.kind == "process" and is_locked(lock):
-        return Verdict("alive", f"{owner.described()} holds its lock")
-    if owner.machine.namespace != here.namespace:
-        if owner.kind == "process" and lock.exists():
-            return Verdict("dead", f"{owner.described()} dropped its lock")
+    if owner.machine.namespace == here.namespace:
+        # Not by the lock: a child that was forked and not yet executed holds it a moment longer.
+        return _judge_process(owner)
+    locked = is_locked(lock) if owner.kind == "process" else None
+    if locked is None:
         return Verdict("unknown", f"{owner.described()} is in another container; its process id says nothing")
-    return _judge_process(owner)
+    if locked:
+        return Verdict("alive", f"{owner.described()} holds its lock")
+    return Verdict("dead", f"{owner.described()} dropped its lock")
 
 
 def _judge_elsewhere(owner: Owner, here: Machine) -> Verdict:

@@ -16,7 +16,7 @@ from toolkit.services.environment import Endpoint, UsedRuntime
 from toolkit.services.folders import cache_home, data_root, leased_folder
 from toolkit.services.limits import limit
 from toolkit.services.runtime import Order, Wanted, generated_password
-from toolkit.services.servers import http, nats, postgres, redis
+from toolkit.services.servers import http, nats, postgres, rabbitmq, redis
 from toolkit.services.servers.launch import Launch, Place, Program, free_port
 from toolkit.services.waiting import wait_until
 
@@ -24,6 +24,7 @@ SERVERS: dict[Kind, ModuleType] = {
     "postgres": postgres,
     "redis": redis,
     "nats": nats,
+    "rabbitmq": rabbitmq,
     "http": http,
     "other": http,
 }
@@ -42,7 +43,7 @@ TRIES = 5
 def find(service: Service) -> tuple[Kind, Program] | None:
     """Find the server of a service or of its ``otherwise``; None: neither is installed."""
     for kind in (service.kind, service.otherwise):
-        program = SERVERS[kind].find(service) if kind in SERVERS else None
+        program = SERVERS[kind].find(service) if kind else None
         if kind and program is not None:
             return kind, program
     return None
@@ -84,6 +85,7 @@ def _start(order: Order, wanted: Wanted, urls: Mapping[str, str]) -> Endpoint:
     for _ in range(TRIES):
         port = free_port()
         launch: Launch = server.launch(place, program, port)
+        port = launch.port or port
         lease = _launch(order, wanted, place, launch)
         try:
             _await(order, wanted, launch, lease)

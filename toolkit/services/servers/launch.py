@@ -39,6 +39,8 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     """One real query; raises NotYet or OSError while there is no answer."""
     env: Mapping[str, str]
     cwd: Path
+    port: int = 0
+    """Where it will listen, when it is not the port that was offered."""
     user: int | None = None
     group: int | None = None
     signal: str = "SIGTERM"
