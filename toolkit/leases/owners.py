@@ -1,7 +1,8 @@
 """Owners of leases: which process on which machine, and whether it still lives.
 
-An owner is dead only when that is proven: on this machine, no process with its id *and* its start time (ids are
-used again); in another container of the same kernel, where ids say nothing, a lock that it dropped. An owner on another machine is unknown, and what is unknown is kept.
+An owner is dead only when that is proven: on this machine, no process with its id *and* its start time (ids
+are used again); in another container of the same kernel, where ids say nothing, a lock that it dropped. An
+owner on another machine is unknown, and what is unknown is kept.
 """
 
 import functools
