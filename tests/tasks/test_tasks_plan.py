@@ -1,6 +1,7 @@
 """``invoke plan.*`` on a small real project: what scripts read, and what people get wrong."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,11 +15,16 @@ from toolkit.tasks.collecting import parse_seconds
 INVOKE = [sys.executable, "-m", "invoke"]
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("TOOLKIT_RUN_DIR", "TOOLKIT_RUN_ID", "PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS", "COLUMNS"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("COLUMNS", "200")
+ENVIRONMENT = {
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith(("TOOLKIT_", "PYTEST_", "COVERAGE_"))
+} | {"COLUMNS": "200"}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tmp_path = tmp_path_factory.mktemp("project")
     (tmp_path / "pyproject.toml").write_text(
         '[project]\nname = "p"\nclassifiers = ["Programming Language :: Python :: 3.12",'
         '"Programming Language :: Python :: 3.13"]\n[tool.toolkit]\n'
@@ -34,13 +40,20 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "@pytest.mark.smoke\n"
         "def test_smoke(): pass\n"
     )
-    subprocess.run([sys.executable, "-m", "pytest", "-q"], cwd=tmp_path, check=True, capture_output=True)
+    command = [sys.executable, "-m", "pytest", "-q"]
+    subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, check=True, capture_output=True)
     return tmp_path
 
 
 def invoke(project: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [*INVOKE, *words], cwd=project, capture_output=True, encoding="utf-8", check=False, timeout=120
+        [*INVOKE, *words],
+        cwd=project,
+        env=ENVIRONMENT,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=120,
     )
 
 
@@ -85,7 +98,9 @@ def test_matrix_has_as_many_shards_as_the_target_needs(project: Path) -> None:
     ran = 0
     for job in alone:
         command = [sys.executable, "-m", "pytest", "-q", *job["arguments"].split()]
-        result = subprocess.run(command, cwd=project, capture_output=True, encoding="utf-8", check=True)
+        result = subprocess.run(
+            command, cwd=project, env=ENVIRONMENT, capture_output=True, encoding="utf-8", check=True
+        )
         ran += int(result.stdout.split(" passed")[0].split()[-1])
     assert ran == 7
 

@@ -5,7 +5,7 @@ A project's ``tasks.py`` is one line: ``from toolkit.tasks import ns``.
 
 from invoke.collection import Collection
 
-from toolkit.tasks import db, history, plan, reports, services
+from toolkit.tasks import db, history, plan, reports, services, tests
 
 ns = Collection()
 """All namespaces: ``reports.*``, ``history.*`` …"""
@@ -15,3 +15,4 @@ ns.add_collection(history.ns, "history")
 ns.add_collection(plan.ns, "plan")
 ns.add_collection(reports.ns, "reports")
 ns.add_collection(services.ns, "services")
+ns.add_collection(tests.ns, "tests")
