@@ -43,13 +43,17 @@ def drop_clone(server: Server, clone: Clone) -> None:
     server.drop(clone.name, force=True)
 
 
+def kept_name(name: str) -> str:
+    """Return the name that the clone of this name gets when it is kept."""
+    return f"tk_kept_{owner_in_name(name) or 0:016x}_{name.rpartition('_')[2]}"
+
+
 def keep_clone(server: Server, clone: Clone, *, test: str, by: str, made: float) -> Clone:
     """Keep the database of a failed test for inspection: from now on it dies only by hand.
 
     It gets a name that is no proof for a sweep any more. Connections to it are ended.
     """
-    number = owner_in_name(clone.name) or 0
-    kept = f"tk_kept_{number:016x}_{clone.name.rpartition('_')[2]}"
+    kept = kept_name(clone.name)
     mark = Mark(toolkit=VERSION, kind="kept", by=by, made=made, test=test)
     server.describe(clone.name, mark_text(mark))
     server.fetch("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [clone.name])

@@ -25,6 +25,9 @@ MODULES = (
     "ordering",
     "scheduler",
     "impacted",
+    "fixtures.databases",
+    "fixtures.cache",
+    "fixtures.web",
 )
 """Modules of this package, imported and registered in this order, only in an active session."""
 
