@@ -1,7 +1,9 @@
 """What every session of the toolkit shares: it runs in the project, and errors end it with their message."""
 
 import contextlib
+import sys
 from collections.abc import Callable
+from types import TracebackType
 
 import nox
 
@@ -32,3 +34,19 @@ def guarded(
     session_function.__name__ = name
     session_function.__doc__ = description
     return session_function
+
+
+def show_errors_plainly() -> None:
+    """Let a :class:`ToolkitError` that ends the process print its message instead of a traceback.
+
+    Nox catches nothing that a noxfile raises, and a typing error in ``[tool.toolkit]`` is raised there.
+    """
+    previous = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, ToolkitError):
+            sys.stderr.write(f"toolkit: {error}\n")
+        else:
+            previous(kind, error, trace)
+
+    sys.excepthook = hook
