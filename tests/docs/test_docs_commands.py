@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -126,8 +127,11 @@ def reader(folder: Path, wheels: Path) -> dict[str, str]:
     """Return the environment of somebody who has activated .venv and has nothing else of ours."""
     foreign = ("TOOLKIT_", "PYTEST_", "COV", "NOX", "CI", "GITHUB_", "VIRTUAL_ENV", "PYTHON", "UV_RUN")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    path = os.pathsep.join([str(folder / ".venv" / "bin"), kept["PATH"]])
-    return {**kept, "PATH": path, "UV_FIND_LINKS": str(wheels), "UV_PYTHON": sys.executable, "TERM": "dumb"}
+    ours = Path(sys.prefix) / "bin"
+    others = [entry for entry in kept["PATH"].split(os.pathsep) if Path(entry) != ours]
+    installer = str(Path(shutil.which("uv") or "uv").parent)  # where it is found, although perhaps only there
+    path = os.pathsep.join([str(folder / ".venv" / "bin"), *others, installer])
+    return {**kept, "PATH": path, "UV_FIND_LINKS": str(wheels), "TERM": "dumb"}
 
 
 def on_this_python(text: str) -> str:
@@ -137,6 +141,10 @@ def on_this_python(text: str) -> str:
 
 def follow(command: Command, folder: Path, environ: dict[str, str], *, where: str) -> None:
     """Run a command as shown and compare."""
+    if (
+        command.text == "uv venv"
+    ):  # of the Python that runs this test; for other commands it would be the target
+        environ = {**environ, "UV_PYTHON": sys.executable}
     run = subprocess.run(
         command.text,
         shell=True,
