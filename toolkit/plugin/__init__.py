@@ -22,6 +22,7 @@ MODULES = (
     "isolation",
     "recording",
     "retries",
+    "isolated",
     "ordering",
     "scheduler",
     "impacted",

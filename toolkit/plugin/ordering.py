@@ -4,8 +4,9 @@ Without workers the order is that of the items; under our scheduler for xdist th
 workers keep what they collected. Left out tests are deselected, as with ``-k``.
 """
 
+import os
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from toolkit.scheduling.plan import Plan, read_plan, shard_of, write_plan
 from toolkit.scheduling.planning import Wanted
 from toolkit.scheduling.shards import parse_shard
 
+ISOLATED = "TOOLKIT_ISOLATED"
+"""Set in the process of an isolated test: which test, and where its reports go."""
 SEEDS = 2**31
 WORKERINPUT = "toolkit_order"
 """The order as the controller decided it (with its seed), in ``workerinput``."""
@@ -65,6 +68,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _read_options(config: pytest.Config) -> Arrangement:
     handed_down = getattr(config, "workerinput", {}).get(WORKERINPUT)
+    if ISOLATED in os.environ:
+        return Arrangement()  # one test in a process of its own: nothing to choose
     text = handed_down or config.getoption("toolkit_order", None)
     asked = Arrangement()
     if text:
@@ -137,20 +142,34 @@ def pytest_deselected(items: Iterable[pytest.Item]) -> None:
         left_out.setdefault(node_id(item.nodeid), "deselected by -m, -k or a plugin")
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is not asked for, then order what is left."""
-    asked = arrangement(config)
-    try:
-        if asked.listed is not None:
-            _keep(config, items, asked.listed, reordered=True)
-            _require_all(asked.listed, items)
-        if asked.shard is not None:
-            _keep_shard(config, items, asked)
-    except ToolkitError as error:
-        raise pytest.UsageError(str(error)) from error
-    if asked.order is not None and asked.listed is None and _orders_here(config):
-        _reorder(config, items, asked)
+def pytest_collection(session: pytest.Session) -> None:
+    """Take the last word: what is registered last comes outermost, and so acts when all others have acted.
+
+    Shards must be made of what will run, after any selection.
+    """
+    session.config.pluginmanager.register(LastWord(), "toolkit-last-word")
+
+
+class LastWord:
+    """Leaves out and orders when everybody else has done so."""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> Generator[None, None, None]:
+        """Leave out what is not asked for, then order what is left."""
+        yield
+        asked = arrangement(config)
+        try:
+            if asked.listed is not None:
+                _keep(config, items, asked.listed, reordered=True)
+                _require_all(asked.listed, items)
+            if asked.shard is not None:
+                _keep_shard(config, items, asked)
+        except ToolkitError as error:
+            raise pytest.UsageError(str(error)) from error
+        if asked.order is not None and asked.listed is None and _orders_here(config):
+            _reorder(config, items, asked)
 
 
 def _keep_shard(config: pytest.Config, items: list[pytest.Item], asked: Arrangement) -> None:
