@@ -116,6 +116,14 @@ def is_live(folder: Path) -> bool:
     return any(_is_open(path) for path in folder.glob("*.jsonl"))
 
 
+def _is_torn(path: Path) -> bool:
+    """Tell whether a journal ends in the middle of a line, as a full disk leaves it."""
+    with path.open("rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(size - 1, 0))
+        return stream.read() not in {b"", b"\n"}
+
+
 def _is_open(path: Path) -> bool:
     try:
         descriptor = os.open(path, os.O_RDWR)
@@ -184,10 +192,12 @@ def read_run(folder: Path) -> RunRecord:
     paths = sorted(folder.glob("*.jsonl"))
     if not paths:
         raise JournalError(f"{folder}: no journal (*.jsonl) in this folder", hint="pass the folder of a run")
-    alive = {MAIN if path.stem == CONTROLLER else path.stem for path in paths if _is_open(path)}
+    doubtful = {
+        MAIN if path.stem == CONTROLLER else path.stem for path in paths if _is_open(path) or _is_torn(path)
+    }
     problems: list[str] = []
     lines = [line for path in paths for line in read_lines(path, problems)]
-    return merge(lines, problems=problems, where=str(folder), alive=alive)
+    return merge(lines, problems=problems, where=str(folder), doubtful=doubtful)
 
 
 def merge(
@@ -195,19 +205,20 @@ def merge(
     *,
     problems: Iterable[str] = (),
     where: str = "journal",
-    alive: Container[str] = (),
+    doubtful: Container[str] = (),
 ) -> RunRecord:
     """Build the run record out of lines in any order.
 
-    A test that was begun without an attempt was running when its process died: it gets an attempt with the
-    outcome ``crashed``. If that process ended by itself (Ctrl-C, ``pytest.exit``) or still lives, the test
-    has no result; like a test that was collected and never begun it is ``missing``.
+    A test that was the last to begin in its process, without an attempt, was running when the process died: it
+    gets an attempt with the outcome ``crashed``. If the process ended by itself (Ctrl-C, ``pytest.exit``),
+    still lives, or lost lines to a full disk, the test has no result; like a test that was collected and
+    never begun it is ``missing``.
 
     Args:
         lines: of all journals of one run.
         problems: what could not be read, for the record.
         where: names the run in an error.
-        alive: workers whose processes still live.
+        doubtful: workers that still live or whose last line is torn, so that its end proves nothing.
 
     Raises:
         JournalError: the line that says which run this is is missing.
@@ -218,7 +229,7 @@ def merge(
     header = sorted_lines.header
     if header is None:
         raise JournalError(f"{where}: the line that says which run this is (kind: run) is missing")
-    cases = _cases([*sorted_lines.attempts, *_crashed(sorted_lines, alive)])
+    cases = _cases([*sorted_lines.attempts, *_crashed(sorted_lines, doubtful)])
     known = {case.test for case in cases}
     end = sorted_lines.end
     return RunRecord(
@@ -267,12 +278,13 @@ class _Lines:
                 pass
 
 
-def _crashed(lines: _Lines, alive: Container[str]) -> Iterator[Attempt]:
+def _crashed(lines: _Lines, doubtful: Container[str]) -> Iterator[Attempt]:
     done = {(attempt.test, attempt.worker, attempt.number) for attempt in lines.attempts}
     ended = {line.worker for line in lines.ended}
     reasons = {line.worker: line.reason for line in lines.lost}
-    for line in lines.begun:
-        gone = line.worker in reasons or (line.worker not in ended and line.worker not in alive)
+    last = {line.worker: line for line in sorted(lines.begun, key=lambda line: line.started)}
+    for line in last.values():
+        gone = line.worker in reasons or (line.worker not in ended and line.worker not in doubtful)
         if gone and (line.test, line.worker, line.number) not in done:
             why = reasons.get(line.worker) or "it ended without a word"
             yield Attempt(

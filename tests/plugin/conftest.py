@@ -39,8 +39,9 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 @pytest.fixture
-def active(pytester: pytest.Pytester) -> Path:
-    """A project that asks for the plugin by its table; returns its root."""
+def active(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project that asks for the plugin by its table, without neighbours; returns its root."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(f"-p no:{name}" for name in NEIGHBOURS))
     pytester.makepyprojecttoml("[tool.toolkit]\n")
     return pytester.path
 

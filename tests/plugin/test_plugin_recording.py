@@ -333,7 +333,13 @@ def test_a_session_that_runs_no_tests_leaves_no_record(
 def test_a_session_that_ends_before_it_begins_leaves_no_empty_record(
     pytester: pytest.Pytester, run: Run, active: Path
 ) -> None:
-    pytester.makeconftest("import pytest\ndef pytest_configure(config): raise pytest.UsageError('no')")
+    pytester.makeconftest(
+        """
+        import pytest
+        @pytest.hookimpl(trylast=True)
+        def pytest_configure(config): raise pytest.UsageError("no")
+        """
+    )
     assert run().ret == pytest.ExitCode.USAGE_ERROR
     assert not list(active.glob(".toolkit/runs/*"))
 

@@ -11,7 +11,7 @@ import pytest
 
 from toolkit.config import Config
 from toolkit.journal import CONTROLLER, MAIN, Journal, read_lines
-from toolkit.plugin import activation, header, recording, rundir
+from toolkit.plugin import activation, header, learning, recording, rundir
 from toolkit.records import Attempt, NodeId, RunFinished, TestBegun, WorkerLost
 
 
@@ -22,6 +22,7 @@ class Controller:
         self.config = config
         self.folder = folder
         self.run = run
+        self._begun = False
         self.lost: list[WorkerLost] = []
         self.dropped = 0
         self.imported_elsewhere = imported_elsewhere
@@ -47,6 +48,7 @@ class Controller:
         """Write the first line; record the tests, too, when they run in this process."""
         line = header.run_started(self.config, self._settings, self._code.answer(), self.run, os.environ)
         self.journal.write(line)
+        self._begun = True
         if line.workers == 0:
             recording.start(self.config, self.folder, MAIN, self.journal)
 
@@ -77,9 +79,18 @@ class Controller:
         self.journal.write(RunFinished(finished=time.time(), exit_code=int(session.exitstatus)))
 
     def pytest_unconfigure(self) -> None:
-        """Close the file and give the environment back."""
+        """Close the file, give the environment back, and learn from the run."""
         self.journal.close()
         self._announcement.take_back()
+        if not self._begun:
+            rundir.abandon(self.folder)
+        elif not self.imported_elsewhere:
+            self._warn(learning.import_runs(self._settings))
+
+    def _warn(self, problem: str) -> None:
+        terminal = self.config.pluginmanager.get_plugin("terminalreporter")
+        if problem and terminal is not None:
+            terminal.write_line(f"toolkit: {problem}", yellow=True)
 
     def pytest_report_header(self) -> str:
         """Say where the record is."""

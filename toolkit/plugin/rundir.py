@@ -1,5 +1,6 @@
 """Where the journals of this session go, and how the other processes of the run learn it."""
 
+import contextlib
 import os
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
@@ -40,6 +41,13 @@ def choose(state: Path, environ: Mapping[str, str]) -> tuple[Path, str, bool]:
         run = new_run_id()
         if claim(runs / run):
             return runs / run, run, False
+
+
+def abandon(folder: Path) -> None:
+    """Give up a claimed folder in which nothing was recorded."""
+    with contextlib.suppress(OSError):
+        (folder / f"{CONTROLLER}.jsonl").unlink()
+        folder.rmdir()
 
 
 def prepare_state(state: Path) -> Path:
