@@ -209,7 +209,7 @@ def merge(
 ) -> RunRecord:
     """Build the run record out of lines in any order.
 
-    A test that was the last to begin in its process, without an attempt, was running when the process died: it
+    A test that was the last to begin in its process, without an attempt, was running when that died: it
     gets an attempt with the outcome ``crashed``. If the process ended by itself (Ctrl-C, ``pytest.exit``),
     still lives, or lost lines to a full disk, the test has no result; like a test that was collected and
     never begun it is ``missing``.
