@@ -44,10 +44,11 @@ def test_sql_in_a_search_finds_nothing_and_breaks_nothing(live_api, shelve, payl
     shelve(title="Bystander")
     started = time.monotonic()
     answer = live_api.get("/books", params={"q": template.format(payload), "limit": 100})
-    is_safe(answer)
     assert time.monotonic() - started < 2.5
-    if answer.status_code == 200:
+    if answer.status_code == 200:  # a book that is called like the payload may be found, others not
         assert "Bystander" not in answer.text
+    else:
+        is_safe(answer)
     assert live_api.get("/books", params={"q": "Bystander"}).json()["books"]
 
 
