@@ -28,6 +28,18 @@ class Thresholds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Of runs without a failure."""
 
 
+class Ceiling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[tool.toolkit.ceiling]``: what the tests of a parallel run may need together.
+
+    A test that would pass it, going by earlier runs, waits; one that never fits runs alone.
+    """
+
+    memory: Annotated[int, msgspec.Meta(ge=1)] = 2048
+    """Megabytes of all worker processes."""
+    cpu: Annotated[float, msgspec.Meta(gt=0, le=100)] = 80.0
+    """Percent of the cores that tests with threads or processes of their own may keep busy."""
+
+
 class Install(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[tool.toolkit.install]``: how a session installs the project under test."""
 
@@ -75,6 +87,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     history: str = ""
     """A PostgreSQL URL or the path of an SQLite file; empty: ``<state>/history.sqlite``."""
     thresholds: Thresholds = Thresholds()
+    ceiling: Ceiling = Ceiling()
     install: Install = Install()
     services: Mapping[str, Service] = {}
     """Real servers by name; the built-in ones are always there."""

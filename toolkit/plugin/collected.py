@@ -40,6 +40,8 @@ def traits_of(item: pytest.Item) -> Traits:
             isolated = True
         elif mark.name == "uses":
             uses.update((str(name), None) for name in mark.args)
+        elif mark.name == "memory_intensive":
+            uses["memory_intensive"] = None  # never two at a time
         elif mark.name == "xdist_group":
             group = group or str(mark.args[0] if mark.args else mark.kwargs.get("name", "default"))
     return Traits(

@@ -11,6 +11,7 @@ import pytest
 from toolkit.errors import ToolkitError
 from toolkit.plugin.activation import settings
 from toolkit.records import NodeId
+from toolkit.scheduling.ceiling import MEGABYTE, Ceiling
 from toolkit.scheduling.jobs import Experience, Traits
 from toolkit.scheduling.plan import About, LeftOut, Machine, Plan
 from toolkit.scheduling.planning import Wanted, make_plan
@@ -75,6 +76,12 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def ceiling(config: pytest.Config) -> Ceiling:
+    """Return what the tests of a run may need together."""
+    limits = settings(config).ceiling
+    return Ceiling(memory=limits.memory * MEGABYTE, cores=cores() * limits.cpu / 100)
 
 
 def worker_choice(config: pytest.Config) -> Choice | None:

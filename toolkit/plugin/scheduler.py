@@ -51,6 +51,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config) -> "ToolkitScheduling | N
         experience=planning.background(config).experience,
         arrange=arrange,
         overtake=overtake,
+        ceiling=planning.ceiling(config),
         say=_sayer(config),
     )
     config.stash[_SCHEDULER] = scheduler

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from toolkit.records import NodeId, node_id
+from toolkit.scheduling.ceiling import Ceiling, weigh
 from toolkit.scheduling.dispatch import Dispatch
 from toolkit.scheduling.dispatch import Order as Sending
 from toolkit.scheduling.jobs import Experience, Job, Traits, make_jobs
@@ -37,6 +38,7 @@ class ToolkitScheduling:
         experience: durations and the like of earlier runs.
         arrange: puts the jobs into the wanted order.
         overtake: whether long tests may leave that order.
+        ceiling: what the tests may need together.
         say: prints a line on the terminal.
     """
 
@@ -49,6 +51,7 @@ class ToolkitScheduling:
         experience: Mapping[NodeId, Experience] | None = None,
         arrange: Arrange = list,
         overtake: bool = True,
+        ceiling: Ceiling | None = None,
         say: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self.differences: list[str] = []
@@ -63,6 +66,7 @@ class ToolkitScheduling:
         self._experience = experience or {}
         self._arrange = arrange
         self._overtake = overtake
+        self._ceiling = ceiling or Ceiling()
         self._say = say
         self._nodes: list[WorkerController] = []
         self._collections: dict[WorkerController, list[NodeId]] = {}
@@ -173,8 +177,15 @@ class ToolkitScheduling:
         self._jobs = {job.test: job for job in named}
         largest = self.config.getoption("maxschedchunk", None)
         ordered = self._arrange(named)
+        load = weigh(ordered, len(present), self._ceiling)
+        if load.beyond:
+            self._say(
+                f"toolkit: beyond the memory ceiling even alone, so run alone: {_some(sorted(load.beyond))}"
+            )
         self._foresee(ordered, len(present))
-        dispatch = Dispatch(ordered, overtake=self._overtake, apart=apart, largest_batch=largest or None)
+        dispatch = Dispatch(
+            ordered, overtake=self._overtake, apart=apart, largest_batch=largest or None, load=load
+        )
         for node in present:
             dispatch.join(node, self._indices[node].keys() if apart else None)
         return dispatch

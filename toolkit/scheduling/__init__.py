@@ -2,10 +2,17 @@
 
 .. code-block:: text
 
-    jobs       a test as the scheduler sees it: what it needs, how long it takes
-    order      smart, fast-first, longest-first, declared, random
-    units      jobs that belong together: groups, set-up affinity, chains of one exclusive resource
-    pool       what still has to be sent to a worker, and what to send next
-    dispatch   who runs what now: locks, serial tests, batches, crashed workers
-    shards     N complete, disjoint, balanced parts for N machines
+    jobs        a test as the scheduler sees it: what it needs, how long it takes
+    experience  from the history to what the next plan needs
+    order       smart, fast-first, longest-first, declared, random
+    units       jobs that belong together: groups, set-up affinity, chains of one exclusive resource
+    pool        what still has to be sent to a worker, and what to send next
+    ceiling     which tests must wait for memory or cores
+    dispatch    who runs what now: locks, serial tests, batches, crashed workers
+    makespan    how long that takes: the dispatcher in virtual time
+    workers     how many workers pay off
+    shards      N complete, disjoint, balanced parts for N machines
+    plan        the plan as a record and as a file
+    planning    select, order, shard: one pure function
+    bisection   the few of many tests that make another one fail
 """

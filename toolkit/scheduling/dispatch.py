@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 
 from toolkit.records import NodeId
+from toolkit.scheduling.ceiling import Load, put_alone
 from toolkit.scheduling.jobs import Job
 from toolkit.scheduling.pool import Pool
 from toolkit.scheduling.units import Unit
@@ -107,6 +108,7 @@ class Dispatch:
         overtake: whether long jobs may leave the order.
         apart: jobs with different values here are known to different workers.
         largest_batch: at most so many jobs in one message; None: no limit.
+        load: which jobs are heavy; None: none.
     """
 
     def __init__(
@@ -116,7 +118,11 @@ class Dispatch:
         overtake: bool = True,
         apart: Mapping[NodeId, str] | None = None,
         largest_batch: int | None = None,
+        load: Load | None = None,
     ) -> None:
+        self._heavy = load or Load()
+        jobs = put_alone(jobs, self._heavy)
+        apart = {**(apart or {}), **{test: f" {test}" for test in self._heavy.weights if not apart}}
         self.pool = Pool([job for job in jobs if not job.serial], overtake=overtake, apart=apart)
         self.serial: deque[Job] = deque(job for job in jobs if job.serial)
         self.seats: dict[Hashable, Seat] = {}
@@ -156,6 +162,7 @@ class Dispatch:
             seat.load = seat.load - job.duration if seat.queue else 0.0
             self._learn(job, seconds)
         freed = self._unlock(seat) | self._end_solo(seat)
+        freed |= job is not None and job.test in self._heavy.weights
         wait_for_quiet = not self.pool and self.serial
         return self._orders(self._by_load() if freed or wait_for_quiet else [seat])
 
@@ -259,13 +266,14 @@ class Dispatch:
 
         def takes(unit: Unit) -> bool:
             free = all(self._owners.get(name, seat) is seat for name in unit.locks)
-            return free and seat.can_run(unit)
+            return free and seat.can_run(unit) and self._has_room(seat, unit)
 
         choice = self.pool.choose(seat.unit, takes, len(self._open()))
         if choice is None:
             return []
         unit, single = choice
-        if unit.locks - seat.locks and seat.load > NEAR_IDLE_SECONDS:
+        must_wait = unit.locks - seat.locks or self._heavy.of(unit.jobs) is not None
+        if must_wait and unit is not seat.unit and seat.load > NEAR_IDLE_SECONDS:
             return []
         if single is None and unit is not seat.unit:
             self._leave_unit(seat)
@@ -282,6 +290,14 @@ class Dispatch:
             batch.append(self.pool.take(unit, None, seat))
         self._enqueue(seat, batch)
         return batch
+
+    def _has_room(self, seat: Seat, unit: Unit) -> bool:
+        """Whether a unit keeps below the ceiling beside what the other workers do."""
+        wanted = self._heavy.of(unit.jobs) if self._heavy.weights else None
+        if wanted is None:
+            return True
+        others = (self._heavy.of(_ahead(other)) for other in self.seats.values() if other is not seat)
+        return self._heavy.fits(wanted, [weight for weight in others if weight is not None])
 
     def _leave_unit(self, seat: Seat) -> None:
         if seat.unit is not None and seat.unit.owner is seat:
@@ -343,3 +359,9 @@ class Dispatch:
         seconds = seat.load * self._pace
         enough = budget if len(seat.queue) == 1 else budget / 2
         return bool(seat.queue) and seconds >= max(enough, LEAST_SECONDS)
+
+
+def _ahead(seat: Seat) -> Iterable[Job | None]:
+    """All that a worker has or, in a unit that must stay with it, will get."""
+    whole = seat.unit is not None and seat.unit.whole
+    return [*seat.queue, *(seat.unit.jobs if whole and seat.unit is not None else ())]
