@@ -73,6 +73,7 @@ def data(tmp_path: Path) -> Iterator[Path]:
     assert not processes_in(made)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGINT"])
 def test_struck_at_every_stage_nothing_is_left(
     own_world: Path, store: LeaseStore, data: Path, how: str

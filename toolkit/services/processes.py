@@ -100,11 +100,12 @@ def restart(store: LeaseStore, lease: Lease) -> Lease:
 def has_ended(lease: Lease) -> str | None:
     """Say how the process of a lease ended; None: it runs."""
     pid = int(lease.what.get("pid", "0"))
+    alive = runs(lease)  # asked first: then a child that is gone has an exit code
     child = _children.get(pid)
     code = None if child is None else child.poll()
     if code is not None:
         return f"the server ended with {_exit(code)}"
-    return None if runs(lease) else "the server is gone"
+    return None if alive else "the server is gone"
 
 
 def _exit(code: int) -> str:
@@ -143,7 +144,10 @@ def stop(lease: Lease, *, patience: float = 5.0, first: str = "") -> None:
     for left in marked(lease.id):
         with contextlib.suppress(ProcessLookupError):
             os.kill(left, signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
-    _collect(pid)
+    child = _children.pop(pid, None)
+    if child is not None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(patience)
 
 
 def _signal_group(pid: int, number: int) -> None:
