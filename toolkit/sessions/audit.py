@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 import nox
-from nox.command import CommandFailed
 
 from toolkit.config import Config
+from toolkit.sessions.guarding import fail
 from toolkit.sessions.tools import install_tools
 
 ADVISORIES = "TOOLKIT_OSV_URL"
@@ -43,7 +43,7 @@ def audit(session: nox.Session, config: Config) -> None:
     for finding in findings:
         session.warn(str(finding))
     if findings:
-        raise CommandFailed(f"{len(findings)} findings")
+        fail(session, f"{len(findings)} findings")
 
 
 def scan_code(session: nox.Session, config: Config, report: Path) -> Iterator[Finding]:

@@ -9,13 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import nox
-from nox.command import CommandFailed
 
 from toolkit.config import Config
 from toolkit.records import RunRecord
 from toolkit.reports.coverage import CoverageReport, combine_coverage, find_data
 from toolkit.reports.writing import write_reports
-from toolkit.sessions.guarding import guarded
+from toolkit.sessions.guarding import fail, guarded
 from toolkit.sessions.recording import current_build, runs_of_build
 
 SESSION = "coverage"
@@ -58,7 +57,7 @@ def judge_coverage(session: nox.Session, config: Config, runs: Runs, target: Pat
     session.log(f"coverage: {target / 'coverage' / 'index.html'}")
     short = list(shortfalls(report, demands(config, runs)))
     if short:
-        raise CommandFailed("; ".join(short))
+        fail(session, "; ".join(short))
 
 
 def data_by_session(runs: Runs) -> dict[str, tuple[Path, ...]]:

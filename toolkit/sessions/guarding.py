@@ -4,8 +4,10 @@ import contextlib
 import sys
 from collections.abc import Callable
 from types import TracebackType
+from typing import NoReturn
 
 import nox
+from nox.command import CommandFailed
 
 from toolkit.config import Config
 from toolkit.errors import ToolkitError
@@ -34,6 +36,12 @@ def guarded(
     session_function.__name__ = name
     session_function.__doc__ = description
     return session_function
+
+
+def fail(session: nox.Session, reason: str) -> NoReturn:
+    """Fail a session and say why: Nox itself prints no reason for a failure."""
+    session.warn(f"{session.name}: {reason}")
+    raise CommandFailed(reason)
 
 
 def show_errors_plainly() -> None:

@@ -9,6 +9,7 @@ import nox
 from nox.command import CommandFailed
 
 from toolkit.config import Config
+from toolkit.sessions.guarding import fail
 from toolkit.sessions.requirements import group_requirements, read_document
 
 DEFAULT_TOOLS: Mapping[str, tuple[str, ...]] = {
@@ -44,4 +45,4 @@ def run_all(session: nox.Session, commands: Sequence[Sequence[str]]) -> None:
         except CommandFailed:
             failed.append(" ".join(command[:2]))
     if failed:
-        raise CommandFailed(f"failed: {', '.join(failed)}")
+        fail(session, f"failed: {', '.join(failed)}")
