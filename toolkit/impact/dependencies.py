@@ -10,10 +10,10 @@ What a test depends on is the union of
 """
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePosixPath
 
-from toolkit.impact.fingerprints import Source, unit_at
+from toolkit.impact.fingerprints import Source, Unit, unit_at
 from toolkit.impact.graph import Module, ModuleGraph
 from toolkit.impact.inputs import Input, Kind
 from toolkit.impact.trails import ProcessTrail, Touched
@@ -27,6 +27,7 @@ ITEM_KINDS: dict[str, Kind] = {
     "absent": "absent",
     "variable": "variable",
     "import": "import",
+    "module": "module",
 }
 
 
@@ -55,23 +56,28 @@ class ProcessInputs:
         children: trails of the processes that it started, directly or not.
         sources: how files are cut into units.
         intern: numbers the inputs; shared by all processes of the run.
-        root: of the project; only the names of files in it are looked at.
+        test_files: files with tests: what they import belongs to their own tests only.
+        rehearsed: what the imports of modules depend on that were imported before tracing began.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - all needed
         self,
         trail: ProcessTrail,
         children: Iterable[ProcessTrail],
         sources: Sources,
         intern: Interner,
         test_files: frozenset[str],
+        rehearsed: Mapping[str, tuple[Input, ...]] | None = None,
     ) -> None:
         self.trail = trail
         self.sources = sources
         self.intern = intern
         self.test_files = test_files
+        self._rehearsed = rehearsed or {}
         self._children = list(children)
         self._child_inputs = {child.name: self._everything_of(child) for child in self._children}
+        self._units: dict[int, Unit | None] = {}
+        self._windows: dict[int, frozenset[int]] = {}
         self._code_numbers: dict[int, frozenset[int]] = {}
         self._contexts: dict[int, frozenset[int]] = {}
         self._imports: dict[str, list[int]] = {}
@@ -120,7 +126,8 @@ class ProcessInputs:
             found |= self.module_paths_of(int(used), seen)
         return found
 
-    def _inputs_of_module(self, path: str) -> frozenset[int]:
+    def inputs_of_module(self, path: str) -> frozenset[int]:
+        """Return what the import of one module depends on, without those that it imports."""
         if path not in self._module_inputs:
             self._module_inputs[path] = frozenset()  # a cycle ends here
             numbers = {self.intern("module", path), *self._imported_names(path)}
@@ -133,7 +140,9 @@ class ProcessInputs:
         return self._module_inputs[path]
 
     def _inputs_of_early(self, path: str) -> set[int]:
-        """It was imported before tracing began: whatever it may have run is all of it."""
+        """Imported before tracing began: what it ran is known from a rehearsal, or may be all of it."""
+        if path in self._rehearsed:
+            return {self.intern(*item) for item in self._rehearsed[path]}
         return {self.intern("source", path)}
 
     def _imported_names(self, path: str) -> set[int]:
@@ -160,23 +169,65 @@ class ProcessInputs:
             and (unit := unit_at(source.units, first))
             and unit.name in kept
         }
-        return {self.intern("function", path, name) for name in kept} | self._inputs_of_codes(positions)
+        numbers = {self.intern("function", path, name) for name in kept}
+        return numbers.union(*(self._window(position) for position in positions))
 
     # -- functions ---------------------------------------------------------------------------------------
 
     def _inputs_of_codes(self, positions: set[int]) -> set[int]:
+        """Inputs of functions, and of what those among them that keep things did not call this time."""
         numbers: set[int] = set()
-        pending, seen = list(positions), set(positions)
-        while pending:
-            position = pending.pop()
+        for position in positions:
             numbers |= self._inputs_of_code(position)
-            for kind, item in self.trail.near_items.get(position, ()):
-                numbers.add(self.intern(ITEM_KINDS[kind], item))
-            for kept in self.trail.near.get(position, ()):
-                if kept not in seen:
-                    seen.add(kept)
-                    pending.append(kept)
+            if self._keeps(position):
+                numbers |= self._items_of_call(position)
+                for called in self.trail.calls.get(position, set()) - positions:
+                    if not self._is_part_of_a_test(called):
+                        numbers |= self._window(called)
         return numbers
+
+    def _keeps(self, position: int) -> bool:
+        unit = self._unit_of(position)
+        return unit is not None and (unit.keeps or unit.kept)
+
+    def _unit_of(self, position: int) -> Unit | None:
+        if position not in self._units:
+            path, _name, first = self.trail.codes.get(position, ("", "", 0))
+            source = self.sources(path) if path else None
+            self._units[position] = None if source is None else unit_at(source.units, first)
+        return self._units[position]
+
+    def _is_part_of_a_test(self, position: int) -> bool:
+        """Whether a function is a test or defined in one: other tests do not use what it computes."""
+        path, name, _first = self.trail.codes.get(position, ("", "", 0))
+        return path in self.test_files and ("<locals>" in name or name.rpartition(".")[2].startswith("test"))
+
+    def _window(self, position: int) -> frozenset[int]:
+        """Inputs of a function and of everything that ran in a call of it: what a kept result is made of.
+
+        Calls are seen without the contexts they happen in; only functions count that ran together with the
+        function in some context.
+        """
+        if position not in self._windows:
+            together: set[int] = set()
+            for touched in self.trail.contexts.values():
+                if position in touched.functions:
+                    together |= touched.functions
+            numbers: set[int] = set()
+            pending, seen = [position], {position}
+            while pending:
+                at = pending.pop()
+                numbers |= self._inputs_of_code(at) | self._items_of_call(at)
+                new = (self.trail.calls.get(at, set()) & together) - seen
+                seen |= new
+                pending.extend(new)
+            self._windows[position] = frozenset(numbers)
+        return self._windows[position]
+
+    def _items_of_call(self, position: int) -> set[int]:
+        """Files that a function itself opened and modules that it loaded, in any test."""
+        items = self.trail.call_items.get(position, ())
+        return {self.intern(ITEM_KINDS[kind], item) for kind, item in items}
 
     def _inputs_of_code(self, position: int) -> frozenset[int]:
         if position not in self._code_numbers:
@@ -284,6 +335,8 @@ class ProcessInputs:
             item = self.intern.inputs[number]
             if item.kind == "function":
                 found |= self.graph.imported_in(item.name, item.unit)
+            elif item.kind == "module":
+                found.add(item.name)
         return found
 
     def _reach(self, seeds: tuple[str, ...], own_file: str = "") -> frozenset[int]:
@@ -291,7 +344,7 @@ class ProcessInputs:
         if key not in self._reached:
             numbers: set[int] = set()
             for path in self.graph.closure([*seeds, own_file]):
-                inputs = self._inputs_of_module(path)
+                inputs = self.inputs_of_module(path)
                 if path == own_file:
                     inputs = inputs - {self.intern("module", path)} | {self.intern("tests", path)}
                 if not self.trail.by_functions:

@@ -14,23 +14,18 @@ spelling of numbers change nothing, and every other edit changes the unit it is 
 
 import ast
 import hashlib
-import re
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
+from toolkit.impact.keeping import keeps, results_are_kept
+
 GONE = "gone"
 """The fingerprint of what does not exist (any more)."""
 
-FORMAT = 1
+FORMAT = 4
 """Counts up when fingerprints of unchanged code change; parsed files are kept under it."""
-
-KEEPING = re.compile(r"cache|memo|once|lazy|singleton|reify|persist", re.IGNORECASE)
-"""Names of decorators that may keep results of the function: later calls do not enter it."""
-
-KEPT_HOOKS = frozenset({"__subclasshook__", "__instancecheck__", "__subclasscheck__"})
-"""Methods whose answers Python itself keeps (``abc`` caches them)."""
 
 
 class Unit(msgspec.Struct, frozen=True, array_like=True):
@@ -41,6 +36,7 @@ class Unit(msgspec.Struct, frozen=True, array_like=True):
     last: int
     fingerprint: str
     kept: bool = False  # its results may be kept: later calls do not enter it
+    keeps: bool = False  # it may keep what it computes for later calls
 
 
 class ImportedName(msgspec.Struct, frozen=True, array_like=True):
@@ -107,7 +103,8 @@ def _functions(node: ast.AST, prefix: str, *, in_function: bool) -> Iterator[Uni
                 min([child.lineno, *(item.lineno for item in child.decorator_list)]),
                 child.end_lineno or child.lineno,
                 digest("".join(_write_function(child))),
-                not in_function and _may_be_kept(child),
+                not in_function and results_are_kept(child),
+                keeps(child),
             )
             yield from _functions(child, f"{name}.<locals>.", in_function=True)
         elif isinstance(child, ast.ClassDef):
@@ -124,26 +121,6 @@ def _number(units: Iterator[Unit]) -> Iterator[Unit]:
         seen[unit.name] = seen.get(unit.name, 0) + 1
         count = seen[unit.name]
         yield unit if count == 1 else msgspec.structs.replace(unit, name=f"{unit.name}#{count}")
-
-
-def _may_be_kept(function: _Function) -> bool:
-    return function.name in KEPT_HOOKS or any(
-        KEEPING.search(name) for item in function.decorator_list for name in _names(item)
-    )
-
-
-def _names(decorator: ast.expr) -> set[str]:
-    """Names in a decorator, arguments aside: {"pytest", "fixture"} of @pytest.fixture(scope="module")."""
-    found = set()
-    node: ast.expr = decorator
-    while True:
-        if isinstance(node, ast.Call):
-            node = node.func
-        elif isinstance(node, ast.Attribute):
-            found.add(node.attr)
-            node = node.value
-        else:
-            return found | ({node.id} if isinstance(node, ast.Name) else set())
 
 
 def _imports(tree: ast.Module, units: tuple[Unit, ...]) -> Iterator[ImportedName]:

@@ -12,6 +12,7 @@ from toolkit.impact.dependencies import Interner, ProcessInputs
 from toolkit.impact.distributions import installed
 from toolkit.impact.fingerprints import digest
 from toolkit.impact.inputs import CaseInputs, Input, Traced
+from toolkit.impact.rehearsal import rehearse
 from toolkit.impact.selection import Selection, select
 from toolkit.impact.state import ProjectState, fingerprints
 from toolkit.impact.store import DependencyStore
@@ -163,10 +164,14 @@ class ImpactSession:
         intern = Interner()
         state = self.state(())
         test_files = frozenset(test.partition("::")[0] for test in results)
+        early = [module for trail in trails for module in trail.early]
+        rehearsed = rehearse(self.root, list(dict.fromkeys(early)), state, self.store)
         inputs: dict[NodeId, frozenset[int]] = {}
         for trail in trails:
             if not trail.parent:
-                process = ProcessInputs(trail, offspring(trail, trails), state.source, intern, test_files)
+                process = ProcessInputs(
+                    trail, offspring(trail, trails), state.source, intern, test_files, rehearsed
+                )
                 for name, numbers in process.tests():
                     test = NodeId(name)
                     inputs[test] = inputs.get(test, frozenset()) | numbers

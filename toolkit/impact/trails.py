@@ -30,8 +30,8 @@ class ProcessTrail:
     started_in: int = 0
     until: float = float("inf")  # number of the last of its parent's contexts that it lived in
     codes: dict[int, tuple[str, str, int]] = field(default_factory=dict)
-    near: dict[int, set[int]] = field(default_factory=dict)
-    near_items: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+    calls: dict[int, set[int]] = field(default_factory=dict)
+    call_items: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
     modules: list[tuple[str, str, int]] = field(default_factory=list)  # name, path, context of its import
     early: list[tuple[str, str]] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
@@ -58,10 +58,10 @@ def _take_start(trail: ProcessTrail, *fields: Any) -> None:
     trail.pid, _version, trail.by_functions, trail.parent, trail.started_in = fields
 
 
-def _take_near(trail: ProcessTrail, holder: int, kept: list[int], items: dict[str, list[str]]) -> None:
-    trail.near.setdefault(holder, set()).update(kept)
+def _take_calls(trail: ProcessTrail, caller: int, called: list[int], items: dict[str, list[str]]) -> None:
+    trail.calls.setdefault(caller, set()).update(called)
     found = [(kind, item) for kind, names in items.items() for item in names]
-    trail.near_items.setdefault(holder, []).extend(found)
+    trail.call_items.setdefault(caller, []).extend(found)
 
 
 def _take_touch(  # noqa: PLR0917 - the fields of a line
@@ -84,7 +84,7 @@ _TAKE: dict[str, Callable[..., object]] = {
     "module": lambda trail, name, path, number: trail.modules.append((name, path, number)),
     "file": lambda trail, path, content: trail.files.setdefault(path, content),
     "code": lambda trail, index, path, name, line: trail.codes.setdefault(index, (path, name, line)),
-    "near": _take_near,
+    "calls": _take_calls,
     "touch": _take_touch,
     "begin": lambda trail, test: trail.begun.append(test),
     "result": lambda trail, test, outcome, seconds: trail.results.update(

@@ -33,19 +33,20 @@ class FunctionMonitor:
     """Watches the project's code objects.
 
     Args:
-        first_entry: called with a code object at its first entry in this process.
+        entered: called with a code object, its frame and ``first=`` at its first entry in this process, and
+        at
+            all entries that are seen while calls are noted.
         module_done: called with the code object of a module when it was executed.
 
     ``active`` is False when no tool id was free: then nothing is traced and the caller falls back to modules.
     """
 
-    def __init__(
-        self, first_entry: Callable[[CodeType], None], module_done: Callable[[CodeType], None]
-    ) -> None:
+    def __init__(self, entered: Callable[..., None], module_done: Callable[[CodeType], None]) -> None:
         self.codes: list[CodeType] = []
         self._unseen: set[int] = set()
         self.index: dict[int, int] = {}  # id of the code object → position in codes, which keeps it alive
-        self._first_entry = first_entry
+        self._entered = entered
+        self._noting: list[bool] = []  # holds an item while calls are noted
         self._module_done = module_done
         self._fresh: list[CodeType] = []
         self._dark: list[CodeType] = []
@@ -72,16 +73,23 @@ class FunctionMonitor:
 
     def _make_callback(self) -> Callable[[CodeType, int], object]:
         append, unseen, disable = self._fresh.append, self._unseen, sys.monitoring.DISABLE
-        first_entry = self._first_entry
+        report, noting = self._entered, self._noting
 
         def entered(code: CodeType, _offset: int) -> object:
             append(code)
-            if id(code) in unseen:
+            if noting or id(code) in unseen:
+                first = id(code) in unseen
                 unseen.discard(id(code))
-                first_entry(code)
+                report(code, sys._getframe(1), first=first)
             return disable
 
         return entered
+
+    def note_calls(self) -> None:
+        """Report all entries until the end of the test, also of what was entered before."""
+        self._noting[:] = [True]
+        count = len(self._fresh)
+        self._arm([*self._dark, *self._assumed.values(), *self._fresh[:count]])
 
     def _returned(self, code: CodeType, _offset: int, _value: object) -> object:
         self._module_done(code)
@@ -136,6 +144,7 @@ class FunctionMonitor:
 
     def take_test(self) -> set[int]:
         """End a test: return what was entered since the last call and what is assumed; arm for the next."""
+        self._noting.clear()
         entered = self.take()
         whole = entered | {self.index[key] for key in self._assumed}
         if self._since_probe >= PROBE:

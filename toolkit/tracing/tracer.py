@@ -6,16 +6,14 @@ refers
 to the fixture instances it used and to the modules it imported; ``toolkit.impact.trails`` follows these
 references.
 
-Caches hide dependencies: what one test computed and kept, later tests use without running it. Therefore, at
-the
-first entry of a function in a process, the functions on the stack are noted that were themselves entered for
-the first time in the same context, or that keep things for later (:func:`keeps`): whoever enters one of
-those is
-credited with the new function as well.
+Caches hide dependencies: what one test computed and kept, later tests use without running it. Therefore calls
+are noted, from the nearest function of the project to the one entered: at the first entry of a function in
+this
+process, and for the rest of a test in which a function that may keep things (:func:`may_keep`) is entered for
+the first time. ``toolkit.impact`` decides which functions keep things, and follows the calls from these.
 """
 
 import dis
-import functools
 import hashlib
 import io
 import os
@@ -26,12 +24,6 @@ from typing import Any
 from toolkit.tracing.borders import Borders
 from toolkit.tracing.functions import FunctionMonitor
 from toolkit.tracing.trail import TrailWriter
-
-LOADERS = frozenset(
-    {"import_module", "__import__", "exec_module", "load_module", "entry_points", "find_spec"}
-)
-"""Functions that mention one of these names load code by name: what they load first is kept for all."""
-
 
 OUTER = frozenset({"session", "collection"})
 """Kinds of contexts in which mostly pytest itself is at work."""
@@ -81,15 +73,14 @@ class Tracer:
         self._count = 0
         self._session = self._new("session", "")
         self._stack = [self._session]
-        self._first_context: dict[int, int] = {}  # id of code → number of the context it first ran in
         self._written_codes: set[int] = set()
-        self._near: dict[int, set[int]] = {}
+        self._calls: dict[int, set[int]] = {}  # position of a function → of functions it was seen to call
         self._files: dict[str, str] = {}
         self._stopped = False
         self._expected = 0
         self.boundaries: set[int] = set()  # ids of code objects at which a look up the stack ends
         self.made: set[str] = set()  # files written by the tests themselves: not inputs
-        self.functions = FunctionMonitor(self._first_entry, self.module_done)
+        self.functions = FunctionMonitor(self._entered, self.module_done)
         self.has_children = False
         self._write_start(parent)
 
@@ -101,7 +92,7 @@ class Tracer:
     def become_child(self, trail: TrailWriter, parent: tuple[str, int]) -> None:
         """After a fork, in the child: begin a trail of our own, note everything afresh and at once."""
         self.trail, self.immediate, self.process = trail, True, os.getpid()
-        self._written_codes, self._near, self._files = set(), {}, {}
+        self._written_codes, self._calls, self._files = set(), {}, {}
         self._write_start(parent)
         self.functions.take()
         self.functions.forget()
@@ -199,6 +190,7 @@ class Tracer:
         return self.borders.relative(filename) is not None
 
     def _begin_import(self, code: CodeType, path: str) -> None:
+        self._note_caller("module", path)
         context = self.push("import", path, code)
         self.functions.watch_return(code)
         name = _module_name(sys._getframe(4))
@@ -220,30 +212,30 @@ class Tracer:
         else:
             self._close_finished_imports()
 
-    def _first_entry(self, code: CodeType) -> None:
-        number = self._stack[-1].number
-        self._first_context[id(code)] = number
+    def _entered(self, code: CodeType, frame: FrameType, *, first: bool) -> None:
+        """Called at first entries, and at all while calls are noted."""
         position = self.functions.index[id(code)]
-        for holder in self._holders(number, skip=code):
-            self._near.setdefault(holder, set()).add(position)
+        caller = self._nearest(frame.f_back)
+        if caller is not None and caller != position:
+            self._calls.setdefault(caller, set()).add(position)
+        if not first:
+            return
         if self.immediate:
             self._write_now(position)
+        elif may_keep(code):
+            self.functions.note_calls()
 
-    def _holders(self, number: int, skip: CodeType | None = None) -> list[int]:
-        """Positions of the functions on the stack that may keep what runs now for first time."""
-        found = []
-        frame: FrameType | None = sys._getframe(2)
-        while frame is not None and id(frame.f_code) not in self.boundaries:
+    def _nearest(self, frame: FrameType | None) -> int | None:
+        """Return the position of the nearest function of the project on the stack."""
+        while frame is not None:
             code = frame.f_code
             position = self.functions.index.get(id(code))
-            if (
-                position is not None
-                and code is not skip
-                and (self._first_context.get(id(code)) == number or keeps(code))
-            ):
-                found.append(position)
+            if position is not None:
+                return position
+            if id(code) in self.boundaries:
+                return None
             frame = frame.f_back
-        return found
+        return None
 
     # -- everything else ---------------------------------------------------------------------------------
 
@@ -256,8 +248,7 @@ class Tracer:
             return  # pytest and its plugins work for themselves
         context.add(kind, item, value)
         if kind in {"file", "folder", "absent"}:
-            for holder in self._holders(context.number):
-                self._near_item(holder, kind, item)
+            self._note_caller(kind, item)
         if self.immediate:
             self.trail.write(["touch", context.number, context.kind, context.name, {kind: {item: value}}, []])
 
@@ -269,8 +260,10 @@ class Tracer:
             frame = frame.f_back
         return False
 
-    def _near_item(self, holder: int, kind: str, item: str) -> None:
-        self.trail.write(*self._code_lines([holder]), ["near", holder, [], {kind: [item]}])
+    def _note_caller(self, kind: str, item: str) -> None:
+        caller = self._nearest(sys._getframe(2))
+        if caller is not None:
+            self.trail.write(*self._code_lines([caller]), ["calls", caller, [], {kind: [item]}])
 
     def expect_child(self) -> None:
         """A Python process that traces itself is about to start; should it not report, all is assumed."""
@@ -291,10 +284,10 @@ class Tracer:
         """Append what a context touched since its last line."""
         functions = sorted(context.functions)
         lines = self._code_lines(functions)
-        lines.extend(["near", holder, sorted(kept), {}] for holder, kept in self._near.items())
-        for kept in self._near.values():
-            lines[:0] = self._code_lines(sorted(kept))
-        self._near = {}
+        for caller, called in self._calls.items():
+            lines += self._code_lines([caller, *called])
+            lines.append(["calls", caller, sorted(called), {}])
+        self._calls = {}
         if functions or context.items or not context.written:
             lines.append(["touch", context.number, context.kind, context.name, context.items, functions])
         context.written = True
@@ -367,22 +360,34 @@ def _module_name(frame: FrameType | None) -> str:
     return ""
 
 
-@functools.cache
-def _keeps(identity: int, code: CodeType) -> bool:  # noqa: ARG001 - code objects of two files may be equal
-    loads_global = stores = False
-    for instruction in dis.get_instructions(code):
-        match instruction.opname:
-            case "STORE_GLOBAL" | "DELETE_GLOBAL":
-                return True
-            case "LOAD_GLOBAL":
-                loads_global = True
-            case "STORE_SUBSCR":
-                stores = True
-    if not LOADERS.isdisjoint(code.co_names):
-        return True
-    return loads_global and (stores or "setdefault" in code.co_names)
+_STORES = frozenset({"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "STORE_SUBSCR", "STORE_DEREF"})
+_KEEPERS = frozenset(
+    {
+        "__import__",
+        "add",
+        "append",
+        "entry_points",
+        "exec_module",
+        "extend",
+        "find_spec",
+        "import_module",
+        "insert",
+        "load_module",
+        "register",
+        "setattr",
+        "setdefault",
+        "update",
+    }
+)
 
 
-def keeps(code: CodeType) -> bool:
-    """Whether a function seems to keep things beyond its call: stores to globals, loads code by name."""
-    return _keeps(id(code), code)
+def may_keep(code: CodeType) -> bool:
+    """Whether a function may keep things beyond its call: it stores somewhere, or loads code by name.
+
+    Says yes to all functions that ``toolkit.impact.keeping`` says yes to, and to more.
+    """
+    if code.co_name == "<module>":
+        return False
+    return not _KEEPERS.isdisjoint(code.co_names) or any(
+        instruction.opname in _STORES for instruction in dis.get_instructions(code)
+    )

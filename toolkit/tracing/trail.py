@@ -8,7 +8,7 @@ One file per process, ``<folder>/<name>.trail``; each line is a JSON array whose
 ``module``  name, path, context number of its import
 ``file``    path, hash of its content when it was first used
 ``code``    index, path, qualified name, first line: a function of the project that was entered
-``near``    index of a function, indexes of functions that it ran first and may keep the result of, files
+``calls``   index of a function, indexes of functions it was seen to call, files it opened, modules it loaded
 ``touch``   context number, kind, name, what it touched, functions; several lines of one context add up
 ``begin``   a test begins: node id
 ``result``  it ended: node id, outcome, seconds

@@ -1,0 +1,189 @@
+"""Functions that keep things for later calls: caches, lazily built tables, registries, counters.
+
+What such a function ran when it filled its cache is not run again when the cache is used. So whoever enters
+one
+depends also on what it was seen to call in other tests. Found by form: the function stores to a place that
+outlives the call and also reads that place. Places are globals, attributes, items of containers that are
+neither
+new in the function; ``self`` in ``__init__`` is new.
+"""
+
+import ast
+import re
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+KEEPING = re.compile(r"cache|memo|once|lazy|singleton|reify|persist", re.IGNORECASE)
+"""Names of decorators that may keep results of the function: later calls do not enter it."""
+
+KEPT_HOOKS = frozenset({"__subclasshook__", "__instancecheck__", "__subclasscheck__"})
+"""Methods whose answers Python itself keeps (``abc`` caches them)."""
+
+LOADERS = frozenset(
+    {"import_module", "__import__", "exec_module", "load_module", "entry_points", "find_spec"}
+)
+"""Functions that mention one of these names load code by name, and Python keeps what was loaded."""
+
+CHANGING_METHODS = frozenset({"add", "append", "extend", "insert", "register", "setdefault", "update"})
+LOOKING_METHODS = frozenset({"get", "setdefault"})
+MISSING = frozenset({"AttributeError", "KeyError", "LookupError", "NameError", "IndexError", "TypeError"})
+"""Exceptions that tell that something is not there yet."""
+
+
+def results_are_kept(function: Function) -> bool:
+    """Whether later calls may not enter the function at all."""
+    return function.name in KEPT_HOOKS or any(
+        KEEPING.search(name) for item in function.decorator_list for name in names_in(item)
+    )
+
+
+def keeps(function: Function) -> bool:
+    """Whether the function may keep what it computes for later calls."""
+    own = _own_nodes(function)
+    if any(isinstance(node, (ast.Global, ast.Nonlocal)) for node in own):
+        return True
+    mentioned = {node.id for node in own if isinstance(node, ast.Name)}
+    mentioned |= {node.attr for node in own if isinstance(node, ast.Attribute)}
+    if not LOADERS.isdisjoint(mentioned) or ("setattr" in mentioned and mentioned & {"hasattr", "getattr"}):
+        return True
+    fresh = _fresh_names(function, own)
+    stored = {place for node in own if (place := _stored_place(node)) and _root(place) not in fresh}
+    looked = {place for node in own for place in _looked_at(node)}
+    asked = {node.value for node in own if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return any(place in looked or place.rpartition(".")[2] in asked for place in stored)
+
+
+def names_in(decorator: ast.expr) -> set[str]:
+    """Names in a decorator, arguments aside: {"pytest", "fixture"} of @pytest.fixture(scope="module")."""
+    found = set()
+    node: ast.expr = decorator
+    while True:
+        if isinstance(node, ast.Call):
+            node = node.func
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+            node = node.value
+        else:
+            return found | ({node.id} if isinstance(node, ast.Name) else set())
+
+
+def _own_nodes(function: Function) -> list[ast.AST]:
+    """Nodes of the body, without nested functions."""
+    found: list[ast.AST] = []
+    pending: list[ast.AST] = list(function.body)
+    while pending:
+        node = pending.pop()
+        found.append(node)
+        if not isinstance(node, Function):
+            pending.extend(ast.iter_child_nodes(node))
+    return found
+
+
+def _place(node: ast.AST) -> str:
+    """Write a name or a chain of attributes: "self.cache"; empty for other expressions."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        inner = _place(node.value)
+        return f"{inner or '?'}.{node.attr}"
+    return ""
+
+
+def _root(place: str) -> str:
+    return place.partition(".")[0]
+
+
+def _reads(node: ast.AST) -> set[str]:
+    return {
+        _place(inner)
+        for inner in ast.walk(node)
+        if isinstance(inner, (ast.Name, ast.Attribute)) and isinstance(inner.ctx, ast.Load)
+    }
+
+
+def _looked_at(node: ast.AST) -> set[str]:  # noqa: PLR0911 - one for each form
+    """Return the places that a node asks for whether something is there already."""
+    match node:
+        case ast.If(test=test) | ast.IfExp(test=test) | ast.While(test=test) | ast.Match(subject=test):
+            return _reads(test)
+        case ast.BoolOp() | ast.Compare(ops=[ast.In() | ast.NotIn() | ast.Is() | ast.IsNot()]):
+            return _reads(node)
+        case ast.NamedExpr(value=value):
+            return _reads(value)
+        case ast.Subscript(value=value, ctx=ast.Load()):
+            return {_place(value)}
+        case ast.Call(func=ast.Attribute(value=value, attr=attr)) if attr in LOOKING_METHODS:
+            return {_place(value)}
+        case ast.Try(body=body, handlers=handlers) if any(_is_missing(handler) for handler in handlers):
+            return {place for statement in body for place in _reads(statement)}
+        case _:
+            return set()
+
+
+def _is_missing(handler: ast.ExceptHandler) -> bool:
+    names = (
+        {inner.id for inner in ast.walk(handler.type) if isinstance(inner, ast.Name)}
+        if handler.type
+        else set()
+    )
+    return handler.type is None or not MISSING.isdisjoint(names)
+
+
+def _stored_place(node: ast.AST) -> str:
+    """Return the place that a node changes: x.y = …, x.y[…] = …, x.y.setdefault(…)."""
+    if isinstance(node, ast.Attribute) and isinstance(node.ctx, (ast.Store, ast.Del)):
+        return _place(node)
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, (ast.Store, ast.Del)):
+        return _place(node.value)
+    match node:
+        case ast.Call(func=ast.Attribute(value=value, attr=attr)) if attr in CHANGING_METHODS:
+            return _place(value)
+        case _:
+            return ""
+
+
+_NEW = (
+    ast.Dict,
+    ast.List,
+    ast.Set,
+    ast.ListComp,
+    ast.SetComp,
+    ast.DictComp,
+    ast.Constant,
+    ast.Tuple,
+    ast.JoinedStr,
+)
+
+
+def _fresh_names(function: Function, nodes: list[ast.AST]) -> set[str]:
+    """Names of local variables that only ever hold things made in this call."""
+    values: dict[str, list[ast.expr | None]] = {}
+    for node in nodes:
+        match node:
+            case ast.Assign(targets=targets, value=value):
+                for target in targets:
+                    if isinstance(target, ast.Name):
+                        values.setdefault(target.id, []).append(value)
+            case ast.AnnAssign(target=ast.Name(id=name), value=value):
+                values.setdefault(name, []).append(value)
+            case _:
+                pass
+    fresh = {
+        name
+        for name, given in values.items()
+        if all(value is None or isinstance(value, _NEW) or _is_making_call(value) for value in given)
+    }
+    given_by = function.args
+    fresh |= {item.arg for item in (given_by.vararg, given_by.kwarg) if item is not None}
+    parameters = {item.arg for item in [*given_by.args, *given_by.kwonlyargs, *given_by.posonlyargs]}
+    if function.name == "__init__" and function.args.args:
+        return (fresh - parameters) | {function.args.args[0].arg}
+    return fresh - parameters
+
+
+def _is_making_call(value: ast.expr) -> bool:
+    """Whether it calls a class by its look: ``dict()``, ``Name()``."""
+    if not isinstance(value, ast.Call):
+        return False
+    name = _place(value.func).rpartition(".")[2]
+    return name in {"dict", "list", "set", "defaultdict", "deque", "OrderedDict"} or name[:1].isupper()
