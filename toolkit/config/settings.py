@@ -60,6 +60,17 @@ class Install(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Constraint files, relative to the project root."""
 
 
+class Impact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[tool.toolkit.impact]``: when ``--impacted`` runs everything all the same."""
+
+    main: tuple[str, ...] = ("main", "master")
+    """Branches on which CI runs everything."""
+    every: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Every so many runs all tests run; 0: never for this reason."""
+    days: Annotated[float, msgspec.Meta(ge=0)] = 7.0
+    """Everything runs when it did not for so many days; 0: never for this reason."""
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[tool.toolkit]``, complete: every default filled in, overlays applied.
 
@@ -94,6 +105,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     environments: Mapping[str, ServiceSet] = {}
     """Named sets of services."""
     databases: Databases = Databases()
+    impact: Impact = Impact()
 
     @property
     def reports_dir(self) -> Path:

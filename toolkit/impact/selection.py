@@ -54,8 +54,10 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     verdicts: Mapping[NodeId, Verdict] = {}
     full: str = ""
     """Why everything runs; empty when tests were selected."""
+    would_leave_out: frozenset[NodeId] = frozenset()
+    """The same without the reason for running everything."""
     saved: float = 0.0
-    """Seconds that the tests left out took when they ran last."""
+    """Seconds that the tests that would be left out took when they ran last."""
 
 
 def is_flaky(outcomes: str) -> bool:
@@ -107,12 +109,13 @@ def select(
         test: verdict(record, changed.get(test), since_reference.get(test)) for test, record in known.items()
     }
     verdicts.update((test, Verdict(selected=True, cause="marked")) for test in always if test in verdicts)
+    would = frozenset(test for test, found in verdicts.items() if not found.selected)
     if full:
         verdicts = {test: Verdict(selected=True, cause="full", detail=full) for test in known}
-    left_out = frozenset(test for test, found in verdicts.items() if not found.selected)
     return Selection(
-        left_out=left_out,
+        left_out=frozenset() if full else would,
+        would_leave_out=would,
         verdicts=verdicts,
         full=full,
-        saved=sum(known[test].duration for test in left_out),
+        saved=sum(known[test].duration for test in would),
     )

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from toolkit.impact.dependencies import Interner, ProcessInputs
 from toolkit.impact.distributions import installed
 from toolkit.impact.fingerprints import digest
 from toolkit.impact.inputs import CaseInputs, Input, Traced
+from toolkit.impact.policy import PastRun, Track, track
 from toolkit.impact.rehearsal import rehearse
 from toolkit.impact.selection import Selection, select
 from toolkit.impact.state import ProjectState, fingerprints
@@ -19,6 +21,9 @@ from toolkit.impact.store import DependencyStore
 from toolkit.impact.trails import ProcessTrail, first_uses, offspring, read_trails
 from toolkit.impact.tree import DiskTree, PastTree, Tree
 from toolkit.records import NodeId, Outcome
+
+Results = Mapping[NodeId, tuple[Outcome, float]]
+"""Test → outcome and seconds."""
 
 STALE = "changed while the tests ran"
 """The fingerprint of what was not the same at the beginning and at the end of a run: it never matches."""
@@ -133,17 +138,17 @@ class ImpactSession:
     def plan(self, *, full: str = "", reference: str = "") -> Selection:
         """Decide which of the known tests to leave out."""
         known = self.store.tests(self.environment)
-        if full or not known:
+        if not known:
             return select(known, {}, full=full or "nothing is recorded yet")
         try:
             changed, since_reference = self.changed(reference)
         except ChangesUnknown as error:
-            return select(known, {}, full=str(error))
-        return select(known, changed, since_reference)
+            return select(known, {}, dict.fromkeys(known, reference), full=str(error))
+        return select(known, changed, since_reference, full=full)
 
     # -- after the run -------------------------------------------------------------------------------------
 
-    def import_trails(self, folder: Path) -> None:
+    def import_trails(self, folder: Path) -> Results:
         """Store what a run recorded; a test that was begun and has no result is forgotten: it runs again."""
         trails = read_trails(folder)
         results = {test: result for trail in trails for test, result in trail.results.items()}
@@ -151,10 +156,26 @@ class ImpactSession:
         with self.store.transaction():
             self.store.record(self.environment, self.traced(trails, results))
             self.store.forget(self.environment, lost)
+        return {**results, **dict.fromkeys(lost, (Outcome.CRASHED, 0.0))}
 
-    def traced(
-        self, trails: Sequence[ProcessTrail], results: Mapping[NodeId, tuple[Outcome, float]]
-    ) -> Traced:
+    def note_run(self, mode: str, selection: Selection, results: Results, reference: str = "") -> Track:
+        """Note what this run did; judge selection where everything ran. Returns how it did so far."""
+        bad = {test for test, (outcome, _seconds) in results.items() if outcome.bad}
+        missed = bad & selection.would_leave_out
+        run = PastRun(
+            at=time.time(),
+            mode=mode,
+            selected=len(results),
+            left_out=len(selection.would_leave_out),
+            saved=selection.saved,
+            failing=len(bad),
+            missed=len(missed),
+        )
+        with self.store.transaction():
+            self.store.add_run(self.environment, run, missed, reference)
+        return track(self.store.runs(self.environment))
+
+    def traced(self, trails: Sequence[ProcessTrail], results: Results) -> Traced:
         """Turn the trails of a run into the dependencies of its tests.
 
         Args:

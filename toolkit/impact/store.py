@@ -14,13 +14,14 @@ Size: a posting costs about as much as its distinct bits, compressed. The growth
 import sqlite3
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
 from toolkit.errors import HistoryDamaged, HistoryError, SchemaTooNew
 from toolkit.impact.inputs import BAD_LETTERS, LETTERS, CaseInputs, CaseRecord, Input, Traced
+from toolkit.impact.policy import PastRun
 from toolkit.records import NodeId
 
 SCHEMA_VERSION = 1
@@ -222,32 +223,32 @@ class DependencyStore:
             "DELETE FROM tests WHERE environment = ? AND node = ?", ((environment, test) for test in tests)
         )
 
-    def add_run(self, environment: str, mode: str, figures: Mapping[str, float], reference: str = "") -> int:
-        """Note a run: what was selected, left out, failing, missed, and the seconds saved."""
+    def add_run(
+        self, environment: str, run: PastRun, missed: Iterable[NodeId] = (), reference: str = ""
+    ) -> None:
+        """Note a run, and in the ledger the tests that selection would have missed."""
+        fields = ("at", "mode", "selected", "left_out", "saved", "failing", "missed")
         cursor = self._db.execute(
-            "INSERT INTO runs (environment, at, mode, selected, left_out, saved, failing, missed, reference)"
+            "INSERT INTO runs (environment, reference, at, mode, selected, left_out, saved, failing, missed)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                environment,
-                time.time(),
-                mode,
-                *(figures.get(key, 0) for key in ("selected", "left_out", "saved", "failing", "missed")),
-                reference,
-            ),
+            (environment, reference, *(getattr(run, name) for name in fields)),
         )
-        return int(cursor.lastrowid or 0)
+        rows = ((cursor.lastrowid, test) for test in missed)
+        self._db.executemany("INSERT OR IGNORE INTO misses VALUES (?, ?)", rows)
 
-    def add_misses(self, run: int, tests: Iterable[NodeId]) -> None:
-        """Enter tests into the ledger that failed although they would have been left out."""
-        self._db.executemany("INSERT OR IGNORE INTO misses VALUES (?, ?)", ((run, test) for test in tests))
-
-    def runs(self, environment: str | None = None) -> list[dict[str, object]]:
+    def runs(self, environment: str) -> list[PastRun]:
         """Return the runs noted, oldest first."""
-        cursor = self._db.execute(
-            "SELECT * FROM runs WHERE ?1 IS NULL OR environment = ?1 ORDER BY id", (environment,)
+        rows = self._db.execute(
+            "SELECT at, mode, selected, left_out, saved, failing, missed FROM runs"
+            " WHERE environment = ? ORDER BY id",
+            (environment,),
         )
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor]
+        return [
+            PastRun(
+                at=at, mode=mode, selected=selected, left_out=left, saved=saved, failing=bad, missed=missed
+            )
+            for at, mode, selected, left, saved, bad, missed in rows
+        ]
 
     def misses(self) -> list[tuple[int, NodeId]]:
         """Return the ledger: run, test."""

@@ -7,6 +7,7 @@ trails of a run that was killed are taken up by the next one.
 
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -22,6 +23,7 @@ from toolkit.plugin.recording import identity
 from toolkit.records import NodeId
 
 if TYPE_CHECKING:
+    from toolkit.impact.policy import Track
     from toolkit.impact.selection import Selection
 
 FOLDER = "TOOLKIT_IMPACT"
@@ -132,7 +134,6 @@ class ImpactController:
 
         options = config.known_args_namespace
         self._config = config
-        self._started = time.perf_counter()
         self._selecting = options.toolkit_impacted is not False
         self._shadow = bool(options.toolkit_shadow)
         self._reference = options.toolkit_impacted if isinstance(options.toolkit_impacted, str) else ""
@@ -155,13 +156,34 @@ class ImpactController:
         os.environ[FOLDER] = f"{os.getpid()}:{self.folder}"
         self._left_out: list[str] | None = None
         self._note = ""
+        self._ran = 0
+        self._track: Track | None = None
 
     def _plan(self) -> "Selection":
-        from toolkit.impact.selection import Selection
+        from toolkit.impact.changes import current_branch
+        from toolkit.impact.policy import full_reason
 
+        full = ""
         if not self._selecting:
-            return Selection(full="--no-impacted")
-        return self.session.plan(reference=self._reference)
+            full = "--no-impacted"
+        elif not self._shadow:
+            settings = activation.settings(self._config)
+            full = full_reason(
+                settings.impact,
+                branch=current_branch(self._config.rootpath),
+                environment=settings.environment,
+                past=self._store.runs(self.session.environment),
+                now=time.time(),
+            )
+        return self.session.plan(full=full, reference=self._reference)
+
+    @property
+    def _mode(self) -> str:
+        if self._shadow:
+            return "shadow"
+        if not self.selection.full:
+            return "selected"
+        return "full" if self.selection.would_leave_out and self._selecting else "record"
 
     def _recover(self) -> None:
         """Store what runs that were killed have left."""
@@ -195,8 +217,10 @@ class ImpactController:
         os.environ.pop(FOLDER, None)
         if not self._collect_only:
             try:
-                self.session.import_trails(self.folder)
-            except ToolkitError as error:
+                results = self.session.import_trails(self.folder)
+                self._track = self.session.note_run(self._mode, self.selection, results, self._reference)
+                self._ran = len(results)
+            except (ToolkitError, sqlite3.Error) as error:
                 self._note = f"; not recorded: {error}"
         shutil.rmtree(self.folder, ignore_errors=True)
         self._store.close()
@@ -212,10 +236,26 @@ class ImpactController:
         )
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Say what was left out."""
+        """Say what was left out, and where it can be told: whether that would have been right."""
         count = len(self._left_out or ())
-        word = "would have been left out" if self._shadow else "left out"
-        terminalreporter.write_line(f"impacted: {count} {word}{self._note}")
+        if self._mode == "selected":
+            text = f"impacted: {self._ran} ran, {count} left out (about {self.selection.saved:.1f} s saved)"
+        elif self._mode == "record":
+            text = f"impacted: {self._ran} recorded"
+        else:
+            text = f"impacted: everything ran; {len(self.selection.would_leave_out)} would have been left out"
+        terminalreporter.write_line(text + self._note)
+        if self._track is not None and self._mode in {"shadow", "full"}:
+            terminalreporter.write_line(f"impacted: {describe(self._track)}")
+
+
+def describe(track: "Track") -> str:
+    """Say how selection did so far."""
+    recall = "no test failed yet" if track.recall is None else f"recall {track.recall:.1%}"
+    return (
+        f"judged in {track.judged} runs of everything: {track.failing} failing tests, "
+        f"{track.missed} would have been missed ({recall})"
+    )
 
 
 def is_running(folder: Path) -> bool:
