@@ -1,12 +1,12 @@
-"""Small edits of a project, each of which may break tests: of functions, class and module level, data,
-fixtures.
+"""Small edits of a project, each of which may break tests.
 
 Edits are made in place in the text, so comments and layout stay as they were.
 """
 
 import ast
+import functools
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,20 +50,27 @@ class Edit:
 def mutants(root: Path, wanted: int, seed: int) -> list[Mutant]:
     """Choose mutants of all kinds, about in the proportions of WEIGHTS; the same for the same seed."""
     generator = random.Random(seed)
-    pools: dict[str, list[Mutant]] = {kind: [] for kind in KINDS}
+    pools: dict[str, list[Callable[[], Mutant | None]]] = {kind: [] for kind in KINDS}
     for path in sorted(_files(root)):
-        for mutant in _of_file(root, path):
-            pools[mutant.kind].append(mutant)
+        for kind, make in _of_file(root, path):
+            pools[kind].append(make)
     for pool in pools.values():
         generator.shuffle(pool)
-    chosen: list[Mutant] = []
     total = sum(WEIGHTS[kind] for kind in KINDS if pools[kind])
+    chosen: list[Mutant] = []
     for kind in KINDS:
         share = max(1, round(wanted * WEIGHTS[kind] / total)) if pools[kind] else 0
-        chosen += pools[kind][:share]
-        del pools[kind][:share]
-    chosen += pools["function"][: max(0, wanted - len(chosen))]
-    return chosen
+        chosen += _take(pools[kind], share)
+    return chosen + _take(pools["function"], wanted - len(chosen))
+
+
+def _take(pool: list[Callable[[], Mutant | None]], count: int) -> list[Mutant]:
+    taken: list[Mutant] = []
+    while pool and len(taken) < count:
+        mutant = pool.pop(0)()
+        if mutant is not None:
+            taken.append(mutant)
+    return taken
 
 
 def _files(root: Path) -> Iterator[Path]:
@@ -82,42 +89,38 @@ def _is_test(path: Path, root: Path) -> bool:
     return any(part in {"tests", "test"} for part in parts[:-1]) or path.name.startswith("test_")
 
 
-def _of_file(root: Path, path: Path) -> Iterator[Mutant]:
+def _of_file(root: Path, path: Path) -> Iterator[tuple[str, Callable[[], Mutant | None]]]:
     relative = path.relative_to(root).as_posix()
     data = path.read_bytes()
     if path.suffix != ".py":
         if _is_test(path, root) and data.strip() and len(data) < 200_000 and b"\0" not in data:
-            yield from _of_data(relative, data)
+            yield "data file", functools.partial(_of_data, relative, data)
         return
     try:
         tree = ast.parse(data)
     except (SyntaxError, ValueError):
         return
-    test = _is_test(path, root)
-    for kind, node in _places(tree, path.name, test=test):
-        for edit in _edits(node, data):
-            content = _apply(data, edit)
-            if content is not None:
-                yield Mutant(
-                    kind=kind,
-                    path=relative,
-                    line=getattr(edit.node, "lineno", 0),
-                    what=edit.what,
-                    content=content,
-                )
+    for kind, node in _places(tree, path.name, test=_is_test(path, root)):
+        for inner in _nodes(node):
+            yield kind, functools.partial(_of_node, kind, relative, data, inner)
 
 
-def _of_data(relative: str, data: bytes) -> Iterator[Mutant]:
+def _of_data(relative: str, data: bytes) -> Mutant | None:
+    """Change a letter in the middle of a text file."""
     lines = data.split(b"\n")
-    for number in range(0, len(lines), max(1, len(lines) // 5)):
-        if lines[number].strip():
-            changed = [*lines]
-            changed[number] = (
-                lines[number].replace(b"a", b"e", 1) if b"a" in lines[number] else lines[number] + b"x"
-            )
-            yield Mutant(
-                kind="data file", path=relative, line=number + 1, what="text", content=b"\n".join(changed)
-            )
+    number = next((n for n in range(len(lines) // 2, len(lines)) if lines[n].strip()), 0)
+    line = lines[number]
+    lines[number] = line.replace(b"a", b"e", 1) if b"a" in line else line + b"x"
+    return Mutant(kind="data file", path=relative, line=number + 1, what="text", content=b"\n".join(lines))
+
+
+def _of_node(kind: str, relative: str, data: bytes, node: ast.AST) -> Mutant | None:
+    edit = _edit(node, data)
+    content = None if edit is None else _apply(data, edit)
+    if edit is None or content is None:
+        return None
+    line = getattr(edit.node, "lineno", 0)
+    return Mutant(kind=kind, path=relative, line=line, what=edit.what, content=content)
 
 
 def _places(tree: ast.Module, name: str, *, test: bool) -> Iterator[tuple[str, ast.AST]]:
@@ -154,27 +157,35 @@ def _of_function(
                 yield kind, statement
 
 
-def _edits(root: ast.AST, data: bytes) -> Iterator[Edit]:
-    for node in ast.walk(root):
-        if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in SWAPS:
-            left, right = _text(data, node.left), _text(data, node.comparators[0])
-            yield Edit(node, f"({left}) {SWAPS[type(node.ops[0])]} ({right})", "comparison")
-        elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
-            yield Edit(node, repr(not node.value), "boolean")
-        elif isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
-            yield Edit(node, repr(node.value + 1), "number")
-        elif (
-            isinstance(node, ast.Constant)
-            and isinstance(node.value, str)
-            and _text(data, node)[:1] in {"'", '"'}
-        ):
-            yield Edit(node, repr(node.value + "x"), "string")
-        elif isinstance(node, ast.Return) and node.value is not None:
-            yield Edit(node.value, "None", "return")
-        elif isinstance(node, (ast.If, ast.IfExp)):
-            yield Edit(node.test, f"(not ({_text(data, node.test)}))", "condition")
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.JoinedStr)):
-            return
+def _nodes(root: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes that can be edited, but not those of nested functions and f-strings."""
+    pending = [root]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.JoinedStr)):
+            continue
+        if isinstance(node, (ast.Compare, ast.Constant, ast.Return, ast.If, ast.IfExp)):
+            yield node
+        pending.extend(ast.iter_child_nodes(node))
+
+
+def _edit(node: ast.AST, data: bytes) -> Edit | None:  # noqa: PLR0911 - one for each form
+    match node:
+        case ast.Compare(left=left, ops=[operator], comparators=[right]) if type(operator) in SWAPS:
+            text = f"({_text(data, left)}) {SWAPS[type(operator)]} ({_text(data, right)})"
+            return Edit(node, text, "comparison")
+        case ast.Constant(value=bool() as value):
+            return Edit(node, repr(not value), "boolean")
+        case ast.Constant(value=int() | float() as value):
+            return Edit(node, repr(value + 1), "number")
+        case ast.Constant(value=str() as value) if _text(data, node)[:1] in {"'", '"'}:
+            return Edit(node, repr(value + "x"), "string")
+        case ast.Return(value=ast.expr() as value):
+            return Edit(value, "None", "return")
+        case ast.If(test=test) | ast.IfExp(test=test):
+            return Edit(test, f"(not ({_text(data, test)}))", "condition")
+        case _:
+            return None
 
 
 def _span(data: bytes, node: ast.AST) -> tuple[int, int]:

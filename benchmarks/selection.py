@@ -206,21 +206,32 @@ def replay(project: Project, commits: int) -> Iterator[Row]:
 
 
 def summarise(rows: list[Row], tools: list[str]) -> dict[str, dict[str, float]]:
-    """Return recall, median fraction selected and time for each tool."""
+    """Return recall, fractions selected and time for each tool."""
+    return {tool: summary(rows, tool) for tool in tools}
+
+
+def summary(rows: list[Row], tool: str) -> dict[str, float]:
     failing = sum(row.failing for row in rows)
-    found = {}
-    for tool in tools:
-        missed = sum(len(row.missed[tool]) for row in rows)
-        found[tool] = {
-            "mutants": len(rows),
-            "failing tests": failing,
-            "missed": missed,
-            "recall": round(1 - missed / failing, 4) if failing else 1.0,
-            "median fraction selected": round(statistics.median(row.selected[tool] / row.tests for row in rows), 4),
-            "mean fraction selected": round(statistics.mean(row.selected[tool] / row.tests for row in rows), 4),
-            "cpu seconds / whole run": round(sum(row.seconds[tool] for row in rows) / sum(row.whole_seconds for row in rows), 3),
-        }  # fmt: skip
-    return found
+    missed = sum(len(row.missed[tool]) for row in rows)
+    fractions = [row.selected[tool] / row.tests for row in rows]
+    seconds = sum(row.seconds[tool] for row in rows) / sum(row.whole_seconds for row in rows)
+    return {
+        "edits": len(rows),
+        "failing tests": failing,
+        "missed": missed,
+        "edits with a miss": sum(bool(row.missed[tool]) for row in rows),
+        "recall": round(1 - missed / failing, 4) if failing else 1.0,
+        "median fraction selected": round(statistics.median(fractions), 4),
+        "mean fraction selected": round(statistics.mean(fractions), 4),
+        "cpu seconds / whole run": round(seconds, 3),
+    }
+
+
+def show(row: Row, tools: list[str]) -> None:
+    picked = " ".join(f"{tool} {row.selected[tool]} (missed {len(row.missed[tool])})" for tool in tools)
+    print(f"{row.project} {row.kind:12} {row.where:55.55} failing {row.failing:4} of {row.tests}: {picked}")
+    for test in row.missed[tools[0]][:3]:
+        print(f"    missed by {tools[0]}: {test}", flush=True)
 
 
 def main() -> None:
@@ -254,16 +265,7 @@ def main() -> None:
             for row in walk:
                 rows.append(row)
                 if not options.json:
-                    picked = " ".join(
-                        f"{tool} {row.selected[tool]} (missed {len(row.missed[tool])})" for tool in tools
-                    )
-                    print(
-                        f"{name} {row.kind:12} {row.where:55.55} failing {row.failing:4} of {row.tests}: {picked}",
-                        flush=True,
-                    )
-                    for tool in tools[:1]:
-                        for test in row.missed[tool][:3]:
-                            print(f"    missed by {tool}: {test}")
+                    show(row, tools)
         report[name] = {"summary": summarise(rows, tools), "rows": [asdict(row) for row in rows]}
         if not options.json:
             print(name, json.dumps(report[name]["summary"], indent=1), flush=True)

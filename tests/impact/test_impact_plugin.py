@@ -1,11 +1,6 @@
 """``pytest --impacted`` in real projects that are edited between runs."""
 
-import re
-import subprocess
-import sys
-from pathlib import Path
-
-import pytest
+from typing import Any
 
 CODE = """
 LIMIT = 3
@@ -31,46 +26,7 @@ def test_neither():
 """
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> "Project":
-    return Project(tmp_path)
-
-
-class Project:
-    """A project on disk whose tests run in a process of their own, as a user runs them."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.write("pytest.ini", "[pytest]\npythonpath = .\n")
-
-    def write(self, name: str, text: str) -> None:
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
-    def replace(self, name: str, old: str, new: str) -> None:
-        text = (self.root / name).read_text()
-        assert old in text
-        self.write(name, text.replace(old, new))
-
-    def run(self, *arguments: str, code: int = 0, impacted: str = "--impacted") -> set[str]:
-        """Run pytest; return the names of the tests that ran."""
-        command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", impacted, *arguments]
-        done = subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=False)
-        self.output = done.stdout + done.stderr
-        assert done.returncode == code, self.output
-        pattern = r"^(?:\[gw\d+\].*?)?\S*?::(.+?)(?: (?:PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS).*| *)$"
-        plain = re.findall(
-            r"^\S+?::(\S+) (?:PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)", self.output, re.MULTILINE
-        )
-        return set(plain) | set(re.findall(r"(?:PASSED|FAILED|ERROR|SKIPPED) \S+?::(\S+)", self.output)) or (
-            set(re.findall(pattern, self.output, re.MULTILINE))
-            if "no tests ran" not in self.output
-            else set()
-        )
-
-
-def test_only_the_test_of_a_changed_function_runs(project: Project) -> None:
+def test_only_the_test_of_a_changed_function_runs(project: Any) -> None:
     project.write("code_under_test.py", CODE)
     project.write("test_code.py", TESTS)
     assert project.run() == {"test_double", "test_triple", "test_neither"}
@@ -81,7 +37,7 @@ def test_only_the_test_of_a_changed_function_runs(project: Project) -> None:
     assert project.run() == {"test_double", "test_triple", "test_neither"}
 
 
-def test_comments_and_layout_select_nothing(project: Project) -> None:
+def test_comments_and_layout_select_nothing(project: Any) -> None:
     project.write("code_under_test.py", CODE)
     project.write("test_code.py", TESTS)
     project.run()
@@ -89,7 +45,7 @@ def test_comments_and_layout_select_nothing(project: Project) -> None:
     assert project.run() == set()
 
 
-def test_a_failed_test_runs_until_it_passes(project: Project) -> None:
+def test_a_failed_test_runs_until_it_passes(project: Any) -> None:
     project.write("code_under_test.py", CODE)
     project.write("test_code.py", TESTS)
     project.run()
@@ -98,7 +54,7 @@ def test_a_failed_test_runs_until_it_passes(project: Project) -> None:
     assert project.run(code=1) == {"test_double"}
 
 
-def test_workers_record_and_select_the_same(project: Project) -> None:
+def test_workers_record_and_select_the_same(project: Any) -> None:
     project.write("code_under_test.py", CODE)
     project.write("test_code.py", TESTS)
     assert project.run("-n2") == {"test_double", "test_triple", "test_neither"}
@@ -107,7 +63,7 @@ def test_workers_record_and_select_the_same(project: Project) -> None:
     assert project.run("-n2") == {"test_triple"}
 
 
-def test_a_path_behind_the_option_is_a_path(project: Project) -> None:
+def test_a_path_behind_the_option_is_a_path(project: Any) -> None:
     project.write("code_under_test.py", CODE)
     project.write("test_code.py", TESTS)
     project.write("test_other.py", "def test_other(): pass")

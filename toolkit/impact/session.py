@@ -116,7 +116,7 @@ class ImpactSession:
             ChangesUnknown: git cannot tell what changed since the reference.
         """
         rows = list(self.store.inputs())
-        modules = {item.name for _number, item, _fingerprint in rows if item.kind == "distribution"}
+        modules = self.modules()
         now = self.state(modules)
         items = {item for _number, item, _fingerprint in rows}
         with self.store.transaction():  # parsed files are kept
@@ -125,6 +125,10 @@ class ImpactSession:
         changed = {number: item for number, item, recorded in rows if today[item] != recorded}
         touched = {number: item for number, item, _recorded in rows if item in differing}
         return self._dependents(changed), self._dependents(touched)
+
+    def modules(self) -> set[str]:
+        """Return the top-level modules of other projects that tests are known to import."""
+        return {item.name for _number, item, _then in self.store.inputs() if item.kind == "distribution"}
 
     def _since(self, reference: str, modules: set[str], today: Mapping[Input, str]) -> set[Input]:
         past = PastTree(DiskTree(self.root), old_contents(self.root, reference))

@@ -24,6 +24,9 @@ from toolkit.impact.inputs import BAD_LETTERS, LETTERS, CaseInputs, CaseRecord, 
 from toolkit.impact.policy import PastRun
 from toolkit.records import NodeId
 
+STORE_NAME = "dependencies.sqlite"
+"""Name of the file in the state folder."""
+
 SCHEMA_VERSION = 1
 SEGMENT_TESTS = 8192
 MOST_SEGMENTS = 24
@@ -308,6 +311,11 @@ class DependencyStore:
             "UPDATE tests SET segment = ?, position = ? WHERE environment = ? AND node = ?",
             ((target, new, environment, node) for new, (environment, node, _s, _o) in enumerate(living)),
         )
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection, for :mod:`toolkit.impact.exchange`."""
+        return self._db
 
     def close(self) -> None:
         """Close the file."""

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 FOLDER = "TOOLKIT_IMPACT"
 """Environment variable: controller's process id and folder of the trails, for its workers."""
 
-STORE = "dependencies.sqlite"
 PLAN = "plan.json"
 ALWAYS_MARKS = ("smoke", "unskippable")
 NO_TESTS = 5
@@ -130,7 +129,7 @@ class ImpactController:
 
     def __init__(self, config: pytest.Config) -> None:
         from toolkit.impact.session import ImpactSession
-        from toolkit.impact.store import open_store
+        from toolkit.impact.store import STORE_NAME, open_store
 
         options = config.known_args_namespace
         self._config = config
@@ -145,7 +144,7 @@ class ImpactController:
         ignore(state)
         (self.folder / "pid").write_text(str(os.getpid()))
         try:
-            self._store = open_store(state / STORE)
+            self._store = open_store(state / STORE_NAME)
         except ToolkitError as error:
             raise pytest.UsageError(str(error)) from error
         self.session = ImpactSession(config.rootpath, self._store, options=options_that_matter(config))
