@@ -52,7 +52,17 @@ class Project:
             key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "TOOLKIT"))
         }
         environ |= {"PYTHONPATH": str(self._aside), "PROBE_FILE": str(file), **variables}
-        command = [sys.executable, "-m", "pytest", "-p", "selection_probe", impacted, *arguments]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "selection_probe",
+            "-p",
+            "no:randomly",
+            impacted,
+            *arguments,
+        ]
         done = subprocess.run(
             command, cwd=self.root, env=environ, capture_output=True, text=True, check=False
         )

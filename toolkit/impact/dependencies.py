@@ -192,8 +192,8 @@ class ProcessInputs:
 
     def _unit_of(self, position: int) -> Unit | None:
         if position not in self._units:
-            path, _name, first = self.trail.codes.get(position, ("", "", 0))
-            source = self.sources(path) if path else None
+            path, name, first = self.trail.codes.get(position, ("", "<module>", 0))
+            source = None if name == "<module>" else self.sources(path)
             self._units[position] = None if source is None else unit_at(source.units, first)
         return self._units[position]
 
@@ -362,6 +362,8 @@ def code_inputs(code: tuple[str, str, int] | None, sources: Sources, intern: Int
     source = sources(path)
     if source is None:
         return {intern("file", path)}
+    if name == "<module>":  # its first line may be that of a function
+        return {intern("module", path)}
     unit = unit_at(source.units, first)
     if unit is None:
         plain = name.partition(".<locals>")[0]

@@ -48,7 +48,13 @@ def explain(session: ImpactSession, test: NodeId, *, reference: str = "") -> Exp
         selected=verdict.selected,
         cause=verdict.cause,
         why=str(verdict),
-        changed=tuple(sorted(str(item) for _number, item, then in inputs if now.fingerprint(item) != then)),
+        changed=tuple(
+            sorted(
+                str(item)
+                for _number, item, then in inputs
+                if session.counts(item) and now.fingerprint(item) != then
+            )
+        ),
         outcomes=session.store.tests(session.environment)[test].outcomes,
         depends_on={kind: sorted(names) for kind, names in sorted(depends_on.items())},
     )

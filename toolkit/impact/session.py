@@ -11,7 +11,7 @@ from toolkit.errors import ChangesUnknown
 from toolkit.impact.changes import old_contents
 from toolkit.impact.dependencies import Interner, ProcessInputs
 from toolkit.impact.distributions import installed
-from toolkit.impact.fingerprints import digest
+from toolkit.impact.fingerprints import GONE, digest
 from toolkit.impact.inputs import CaseInputs, Input, Traced
 from toolkit.impact.policy import PastRun, Track, track
 from toolkit.impact.rehearsal import rehearse
@@ -73,7 +73,7 @@ class ImpactSession:
         root: the project.
         store: where dependencies are kept.
         environ: environment variables at the start of the run.
-        options: of the command line that change what tests do.
+        options: of the command line that change what tests do; None: not known, so they do not count.
     """
 
     def __init__(
@@ -82,13 +82,13 @@ class ImpactSession:
         store: DependencyStore,
         *,
         environ: Mapping[str, str] | None = None,
-        options: Iterable[str] = (),
+        options: Iterable[str] | None = None,
     ) -> None:
         self.root = root
         self.store = store
         self.environment = environment_name()
         self._environ = dict(os.environ if environ is None else environ)
-        self._options = tuple(options)
+        self._options = None if options is None else tuple(options)
 
     def state(self, modules: Iterable[str], tree: Tree | None = None) -> ProjectState:
         """Return the project as it is now, or in another state of its files.
@@ -103,7 +103,7 @@ class ImpactSession:
             tree,
             self.store,
             environ=self._environ,
-            settings={**pytest_settings(tree, self._options), "packages": packages.others(modules)},
+            settings={**pytest_settings(tree, self._options or ()), "packages": packages.others(modules)},
             distributions=packages.fingerprint,
         )
 
@@ -122,9 +122,15 @@ class ImpactSession:
         with self.store.transaction():  # parsed files are kept
             today = {item: now.fingerprint(item) for item in items}
             differing = self._since(reference, modules, today) if reference else set()
-        changed = {number: item for number, item, recorded in rows if today[item] != recorded}
+        changed = {
+            number: item for number, item, recorded in rows if today[item] != recorded and self.counts(item)
+        }
         touched = {number: item for number, item, _recorded in rows if item in differing}
         return self._dependents(changed), self._dependents(touched)
+
+    def counts(self, item: Input) -> bool:
+        """Whether a change of an input can be told: that of options only in a run of pytest."""
+        return self._options is not None or item != Input("setting", "options")
 
     def modules(self) -> set[str]:
         """Return the top-level modules of other projects that tests are known to import."""
@@ -219,4 +225,4 @@ class ImpactSession:
         """Whether a file is no longer as it was when the run first used it."""
         if item.kind not in {"function", "module", "tests", "source", "file"} or item.name not in contents:
             return False
-        return contents[item.name] != {state.content(item.name)}
+        return {content or GONE for content in contents[item.name]} != {state.content(item.name)}

@@ -53,6 +53,7 @@ class FunctionMonitor:
         self._assumed: dict[int, CodeType] = {}
         self._recent: list[set[int]] = []
         self._since_probe = 0
+        self._returning: set[int] = set()  # ids of the code objects of modules that are being imported
         self._tool = self._take_tool()
         self.active = self._tool is not None
 
@@ -92,12 +93,14 @@ class FunctionMonitor:
         self._arm([*self._dark, *self._assumed.values(), *self._fresh[:count]])
 
     def _returned(self, code: CodeType, _offset: int, _value: object) -> object:
+        self._returning.discard(id(code))
         self._module_done(code)
         return sys.monitoring.DISABLE
 
     def watch_return(self, code: CodeType) -> None:
-        """Report when a module's code, which is never armed again, returns."""
+        """Report when a module's code returns."""
         if self._tool is not None:
+            self._returning.add(id(code))
             events = self._events | sys.monitoring.events.PY_RETURN
             sys.monitoring.set_local_events(self._tool, code, events)
 
@@ -183,9 +186,12 @@ class FunctionMonitor:
         if self._tool is None:
             return
         change, tool, events = sys.monitoring.set_local_events, self._tool, self._events
+        returning = self._returning
         for code in codes:
             change(tool, code, 0)
             change(tool, code, events)
+            if returning and id(code) in returning:
+                change(tool, code, events | sys.monitoring.events.PY_RETURN)
 
     def forget(self) -> None:
         """Report every function as if it had never been entered."""
