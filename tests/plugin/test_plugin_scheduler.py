@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from toolkit.journal import read_run
+
 CONFTEST = """
 import json, os, time, pytest
 
@@ -247,3 +249,32 @@ def test_no_temporary_folder_is_left(bench: Bench, tmp_path: Path, monkeypatch: 
     bench.pytester.makepyfile("def test_it(): pass")
     bench.run("-n", "1", "--basetemp", str(bench.pytester.path / "base")).assert_outcomes(passed=1)
     assert not list(tmp_path.glob("toolkit-exchange-*"))
+
+
+def test_a_teardown_that_fails_during_a_pause_is_recorded_for_a_test_of_its_module(bench: Bench) -> None:
+    bench.pytester.makepyfile(
+        test_a="""
+        import time, pytest
+        @pytest.fixture(scope="module")
+        def broken():
+            yield
+            raise RuntimeError("tear-down went wrong")
+        @pytest.mark.uses("x")
+        def test_1(broken): time.sleep(0.3)
+        @pytest.mark.uses("x")
+        def test_2(broken): time.sleep(0.3)
+        @pytest.mark.serial
+        def test_3(): pass
+        """,
+        test_b="""
+        import time
+        def test_long(): time.sleep(1.2)
+        """,
+    )
+    result = bench.run("-n", "2", "-p", "no:randomly")
+    result.assert_outcomes(passed=4, errors=1)
+    (folder,) = (bench.pytester.path / ".toolkit" / "runs").iterdir()
+    record = read_run(folder)
+    bad = [case for case in record.cases if case.outcome.bad]
+    assert [case.test.partition("::")[0] for case in bad] == ["test_a.py"]
+    assert bad[0].attempts[-1].failures[0].phase == "teardown"

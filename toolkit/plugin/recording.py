@@ -92,6 +92,7 @@ class Recorder:
         self._markers: dict[Any, tuple[str, ...]] = {}
         self._order = -1
         self._item: pytest.Item | None = None
+        self._numbers: dict[NodeId, int] = {}
         self._test = NodeId("")
         self._number = 1
         self._cpu = 0.0
@@ -210,6 +211,9 @@ class Recorder:
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Keep the report of a phase; one that pytest-rerunfailures repeats ends a try."""
+        if self._item is None:
+            self._add_late(report)
+            return
         self._reports.append(report)
         if report.outcome == "rerun":
             self.next_try()
@@ -222,6 +226,25 @@ class Recorder:
         """Describe an exception while it is at hand: the report has only its text."""
         if call.excinfo is not None:
             self._failures[id(report)] = failures.from_exception(call.excinfo.value, report, self._root)
+
+    def _add_late(self, report: Any) -> None:
+        """Write an attempt for a tear-down that failed between tests, on a worker that waited."""
+        test = NodeId(report.nodeid)
+        number = self._numbers[test] = self._numbers.get(test, 0) + 1
+        self.journal.write(
+            Attempt(
+                test=test,
+                number=number,
+                outcome=outcomes.verdict([report])[0],
+                worker=self.worker,
+                order=self._order,
+                started=report.start,
+                duration=report.duration,
+                teardown=report.duration,
+                failures=self._described([report]),
+                file=report.location[0].replace("\\", "/"),
+            )
+        )
 
     def next_try(self) -> None:
         """End this try of the test and begin another one."""
@@ -241,6 +264,7 @@ class Recorder:
         """Write the attempt."""
         cpu, memory = self._meter.read()
         reports, self._reports = self._reports, []
+        self._numbers[self._test] = self._number
         item = self._item
         assert item is not None  # noqa: S101 - tries end inside the protocol of their test
         path, line, _ = item.location

@@ -71,6 +71,7 @@ class ToolkitScheduling:
         self._nodes: list[WorkerController] = []
         self._collections: dict[WorkerController, list[NodeId]] = {}
         self._indices: dict[WorkerController, dict[NodeId, int]] = {}
+        self._last_done: dict[WorkerController, int] = {}
         self._collected = 0
         self._awaited = 0
         self._jobs: dict[NodeId, Job] = {}
@@ -125,6 +126,8 @@ class ToolkitScheduling:
     def mark_test_complete(self, node: "WorkerController", item_index: int, duration: float = 0) -> None:
         """A worker has run a test, or reached a pause."""
         test = self._collections[node][item_index] if item_index >= 0 else None
+        if test is not None:
+            self._last_done[node] = item_index
         if test is not None:
             self.started.discard(plain(test))
         self._carry_out(self._begun.done(node, test, duration))
@@ -224,12 +227,16 @@ class ToolkitScheduling:
             node.shutdown()
 
     def _pause_index(self, node: "WorkerController", indices: Sequence[int]) -> int:
-        """Choose the test that a pause names: a neighbour of the last one, so that its fixtures live on."""
+        """Choose the test that a pause names: of the same file as the last one, so that its fixtures live on.
+
+        Best is one that this worker has run: a tear-down that fails during the pause is reported for it.
+        """
         ids = self._collections[node]
         held = [job for job in self._begun.seats[node].queue if job is not None]
         last = indices[-1] if indices else self._indices[node][held[-1].test]
         file = ids[last].partition("::")[0]
-        near = [index for index in (last + 1, last - 1) if 0 <= index < len(ids)]
+        done = [self._last_done[node]] if node in self._last_done else []
+        near = [index for index in (*done, last + 1, last - 1) if 0 <= index < len(ids) and index != last]
         same = [index for index in near if ids[index].partition("::")[0] == file]
         return (same or near or [last])[0] - len(ids)
 
