@@ -27,7 +27,7 @@ from toolkit.services.engine import LEASE_LABEL, OWNER_LABEL, connected, engine_
 from toolkit.services.provisioning import running
 from toolkit.services.servers.launch import free_port
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.uses("engine")]
 
 Configure = Callable[..., Config]
 
