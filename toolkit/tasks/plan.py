@@ -1,136 +1,219 @@
-"""``invoke plan.*``: what the next run would execute, and why."""
+"""``invoke plan.*``: what the next run executes, in which order, where, and why."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from invoke.collection import Collection
 from invoke.context import Context
+from rich.console import Console
+from rich.table import Table
 
-from toolkit.config import load_config
+from toolkit.config import Config, load_config
 from toolkit.errors import UsageError
-from toolkit.impact.exchange import export_store, import_store
-from toolkit.impact.explaining import explain as explain_test
 from toolkit.impact.session import ImpactSession
-from toolkit.impact.store import STORE_NAME, DependencyStore, open_store
-from toolkit.records import NodeId
+from toolkit.scheduling.plan import Plan, write_plan
+from toolkit.scheduling.planning import Wanted, fit, predict_parts
+from toolkit.tasks.collecting import collect_plan, find_profile, parse_seconds
 from toolkit.tasks.door import print_json, task
+from toolkit.tasks.selection import explain, export, import_, recall, recorded
 
-
-def _store() -> tuple[Path, DependencyStore]:
-    config = load_config()
-    path = config.root / config.state / STORE_NAME
-    if not path.is_file():
-        raise UsageError(
-            f"{path}: nothing is recorded yet", hint="run pytest --impacted once: it records every test"
-        )
-    return config.root, open_store(path)
+AS_JSON = "print JSON and nothing else"
+_ARGUMENTS = {
+    "profile": "the profile to plan; without one: all tests",
+    "python": "the Python that collects; default: the profile's Nox environment, else this one",
+    "arguments": "more pytest arguments, as one quoted string",
+    "impacted": "only the tests that pytest --impacted would run",
+    "ref": "also what changed since this git revision",
+}
 
 
 @task(
     help={
-        "impacted": "Only the tests that pytest --impacted would run",
-        "ref": "Also what changed since this git revision",
-        "json": "Print JSON only",
+        **_ARGUMENTS,
+        "shards": "so many machines",
+        "target-time": "as many machines as it takes to end in this time: 90s, 5m, 1h",
+        "cores": "cores of each machine; default: of this one",
+        "output": "also write the plan file, for --plan",
+        "json": AS_JSON,
     }
 )
-def show(_: Context, impacted: bool = False, ref: str = "", json: bool = False) -> None:
-    """Show which recorded tests the next run selects and leaves out, each with its reason."""
-    root, store = _store()
-    with store:
-        selection = ImpactSession(root, store).plan(reference=ref)
-    verdicts = {
-        test: verdict
-        for test, verdict in sorted(selection.verdicts.items())
-        if verdict.selected or not impacted
-    }
+def show(
+    _context: Context,
+    *,
+    profile: str = "",
+    python: str = "",
+    arguments: str = "",
+    impacted: bool = False,
+    ref: str = "",
+    shards: int = 0,
+    target_time: str = "",
+    cores: int = 0,
+    output: str = "",
+    json: bool = False,
+) -> None:
+    """Show what the next run executes, in which order, on how many workers and machines, and for how long."""
+    config = load_config()
+    plan = collect_plan(config, profile, python=python, arguments=_words(arguments, impacted, ref))
+    plan = fit(plan, _wanted(config, profile, shards, target_time), cores=cores or None)
+    if impacted or ref:
+        plan = _with_reasons(plan, ref)
+    if output:
+        write_plan(plan, Path(output))
     if json:
-        rows = [
-            {"test": test, "selected": item.selected, "cause": item.cause, "why": str(item)}
-            for test, item in verdicts.items()
-        ]
-        print_json({"saved": selection.saved, "full": selection.full, "tests": rows})
+        print_json({**msgspec.to_builtins(plan), "digest": plan.digest})
+    else:
+        print_plan(Console(), plan)
+
+
+@task(
+    help={
+        **_ARGUMENTS,
+        "profile": "profiles to plan, separated by commas; default: unit",
+        "target-time": "each job should end in this time: 90s, 5m, 1h",
+        "cores": "cores of each CI machine",
+        "output": "folder for one plan file per profile; the jobs need them",
+        "json": AS_JSON,
+    }
+)
+def matrix(
+    _context: Context,
+    *,
+    profile: str = "unit",
+    python: str = "",
+    arguments: str = "",
+    impacted: bool = False,
+    ref: str = "",
+    target_time: str = "5m",
+    cores: int = 2,
+    output: str = "",
+    json: bool = False,
+) -> None:
+    """Make the matrix of a CI: profiles, Pythons, and as many shards as the target time needs."""
+    config = load_config()
+    jobs: list[dict[str, Any]] = []
+    for name in filter(None, map(str.strip, profile.split(","))):
+        plan = collect_plan(config, name, python=python, arguments=_words(arguments, impacted, ref))
+        plan = fit(plan, _wanted(config, name, 0, target_time), cores=cores)
+        file = Path(output) / f"{name}.json" if output else None
+        if file is not None:
+            write_plan(plan, file)
+        for version in _pythons(config, name):
+            jobs += _matrix_jobs(config, name, version, plan, file)
+    if json:
+        print_json({"target": parse_seconds(target_time), "include": jobs})
         return
-    for test, verdict in verdicts.items():
-        print(f"{'run ' if verdict.selected else 'skip'} {test}: {verdict}")  # noqa: T201 - a door prints
-    chosen = len(selection.verdicts) - len(selection.left_out)
-    print(  # noqa: T201
-        f"{chosen} of {len(selection.verdicts)} recorded tests run; about {selection.saved:.1f} s saved."
-        " Tests that are not recorded yet always run."
+    table = Table("session", "shard", "workers", "tests", "about", title=f"{len(jobs)} jobs")
+    for job in jobs:
+        cells = (
+            job["session"],
+            job["shard"] or "-",
+            job["workers"],
+            job["tests"],
+            f"{job['estimate']:.1f} s",
+        )
+        table.add_row(*map(str, cells))
+    Console().print(table)
+
+
+def _matrix_jobs(
+    config: Config, profile: str, version: str, plan: Plan, file: Path | None
+) -> list[dict[str, Any]]:
+    several = len(_pythons(config, profile)) > 1
+    return [
+        {
+            "profile": profile,
+            "python": version,
+            "session": f"{profile}-{version}" if several else profile,
+            "shard": f"{number}/{plan.shards}" if plan.shards > 1 else "",
+            "workers": plan.workers,
+            "tests": tests,
+            "estimate": round(seconds, 2),
+            "arguments": _job_arguments(plan, number, file),
+        }
+        for number, (tests, seconds) in enumerate(predict_parts(plan), start=1)
+    ]
+
+
+def _job_arguments(plan: Plan, number: int, file: Path | None) -> str:
+    words = [f"--shard={number}/{plan.shards}"] if plan.shards > 1 else []
+    words += [f"--plan={file.as_posix()}"] if file is not None and words else []
+    return shlex.join(words)
+
+
+def _pythons(config: Config, profile: str) -> tuple[str, ...]:
+    chosen = find_profile(config, profile)
+    return chosen.pythons or config.pythons or ("",)
+
+
+def _words(arguments: str, impacted: bool, ref: str) -> list[str]:
+    try:
+        words = shlex.split(arguments)
+    except ValueError as error:
+        raise UsageError(f"arguments {arguments!r}: {error}") from error
+    if impacted or ref:
+        words.append(f"--impacted={ref}" if ref else "--impacted")
+    return words
+
+
+def _with_reasons(plan: Plan, ref: str) -> Plan:
+    """Say of each test why it is selected or left out, as far as its dependencies are recorded."""
+    try:
+        root, store = recorded()
+    except UsageError:  # the first run with --impacted: everything runs and is recorded
+        return plan
+    with store:
+        verdicts = ImpactSession(root, store).plan(reference=ref).verdicts
+    because = {test: str(verdict) for test, verdict in verdicts.items()}
+    tests = (msgspec.structs.replace(row, reason=because.get(row.test, "new")) for row in plan.tests)
+    left_out = (
+        msgspec.structs.replace(row, reason=because.get(row.test, row.reason)) for row in plan.left_out
+    )
+    return msgspec.structs.replace(plan, tests=tuple(tests), left_out=tuple(left_out))
+
+
+def _wanted(config: Config, profile: str, shards: int, target_time: str) -> Wanted:
+    if shards and target_time:
+        raise UsageError("give --shards or --target-time, not both: one follows from the other")
+    chosen = find_profile(config, profile)
+    return Wanted(
+        order=chosen.order,
+        workers=chosen.workers if isinstance(chosen.workers, int) else None,
+        most_workers=chosen.max_workers,
+        shards=shards or None,
+        target=parse_seconds(target_time) if target_time else None,
     )
 
 
-@task(
-    positional=["test"],
-    help={
-        "test": "Node id of a test, as pytest prints it",
-        "ref": "Also what changed since this git revision",
-        "json": "Print JSON only",
-    },
-)
-def explain(_: Context, test: str, ref: str = "", json: bool = False) -> None:
-    """Explain why a test is selected or left out: everything it depends on, and what of it changed."""
-    root, store = _store()
-    with store:
-        explanation = explain_test(ImpactSession(root, store), NodeId(test), reference=ref)
-    if json:
-        print_json(explanation)
-        return
-    print(f"{test}: {'runs' if explanation.selected else 'is left out'}: {explanation.why}")  # noqa: T201
-    for item in explanation.changed:
-        print(f"  changed: {item}")  # noqa: T201
-    for kind, names in explanation.depends_on.items():
-        print(f"  {kind}: {len(names)}")  # noqa: T201
-        for name in names[:20]:
-            print(f"    {name}")  # noqa: T201
-        if len(names) > 20:  # noqa: PLR2004
-            print(f"    … {len(names) - 20} more; all with --json")  # noqa: T201
+def print_plan(console: Console, plan: Plan) -> None:
+    """Print a plan for people: the totals, what runs first, what takes longest."""
+    measured = sum(row.known for row in plan.tests)
+    where = (
+        f"{plan.shards} machines with {plan.workers} workers"
+        if plan.shards > 1
+        else f"{plan.workers} workers"
+    )
+    console.print(
+        f"{len(plan.tests)} tests run ({measured} measured before), {len(plan.left_out)} are left out",
+        highlight=False,
+    )
+    console.print(
+        f"on {where}: about {plan.estimate:.1f} s; alone {plan.alone:.1f} s; no schedule is shorter than "
+        f"{plan.lower_bound:.1f} s of tests",
+        highlight=False,
+    )
+    table = Table("first", "seconds", "risk", "reason", title=f"order: {plan.order}")
+    for row in plan.tests[:_SHOWN]:
+        table.add_row(row.test, f"{row.duration:.3f}", f"{row.risk:.2f}", row.reason)
+    console.print(table, markup=False)
+    slowest = sorted(plan.tests, key=lambda row: -row.duration)[:_SHOWN]
+    table = Table("slowest", "seconds")
+    for row in slowest:
+        table.add_row(row.test, f"{row.duration:.3f}")
+    console.print(table, markup=False)
 
 
-@task(help={"json": "Print JSON only"})
-def recall(_: Context, json: bool = False) -> None:
-    """Show how selection did: recall in runs of everything, misses, time saved."""
-    _root, store = _store()
-    with store:
-        report = _recall_report(store)
-    if json:
-        print_json(report)
-        return
-    for name, value in report.items():
-        print(f"{name}: {value}")  # noqa: T201
+_SHOWN = 10
 
-
-def _recall_report(store: DependencyStore) -> dict[str, Any]:
-    from toolkit.impact.policy import track
-    from toolkit.impact.session import environment_name
-
-    found = track(store.runs(environment_name()))
-    return {
-        "judged_runs": found.judged,
-        "failing": found.failing,
-        "missed": found.missed,
-        "recall": found.recall,
-        "selecting_runs": found.runs,
-        "seconds_saved": round(found.saved, 1),
-        "misses": [test for _run, test in store.misses()],
-    }
-
-
-@task(positional=["file"], help={"file": "Where to write, for example a path in the cache of your CI"})
-def export(_: Context, file: str) -> None:
-    """Write the recorded dependencies as one small file, for other machines."""
-    _root, store = _store()
-    with store:
-        size = export_store(store, Path(file))
-    print(f"{file}: {size / 1e6:.1f} MB")  # noqa: T201
-
-
-@task(name="import", positional=["file"], help={"file": "A file written by plan.export"})
-def import_(_: Context, file: str) -> None:
-    """Take recorded dependencies from a file; tests that are recorded here already stay as they are."""
-    config = load_config()
-    with open_store(config.root / config.state / STORE_NAME) as store:
-        added = import_store(store, Path(file))
-    print(f"{added} tests added")  # noqa: T201
-
-
-ns = Collection("plan", show, explain, recall, export, import_)
+ns = Collection(show, matrix, explain, recall, export, import_)
