@@ -237,3 +237,21 @@ def test_the_shipped_files_are_pinned_and_bound_to_loopback() -> None:
         ports = re.findall(r"- \{ target: .*", text)
         assert ports
         assert all("host_ip: 127.0.0.1" in port for port in ports)
+
+
+def test_a_program_is_started_as_it_is_called(
+    configure: Configure, store: LeaseStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Distributions install one program under several names by links; it does what its name says."""
+    real = embedded.find(REDIS)
+    assert real is not None
+    many = tmp_path / "redis-many"
+    many.write_text(
+        '#!/bin/sh\n[ "${0##*/}" = redis-server ] || { echo "called ${0##*/}"; exit 1; }\n'
+        f'exec {real[1].path} "$@"\n'
+    )
+    many.chmod(0o755)
+    (tmp_path / "redis-server").symlink_to(many)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with running(configure(), ["cache"], runtime="embedded", store=store) as found:
+        assert found.endpoints[0].runtime == "embedded"

