@@ -305,6 +305,13 @@ def _dropped(lines: _Lines) -> Iterator[str]:
 
 def _cases(attempts: list[Attempt]) -> tuple[CaseResult, ...]:
     by_test: dict[NodeId, list[Attempt]] = {}
-    for attempt in sorted(attempts, key=lambda attempt: attempt.started):
+    for attempt in sorted(attempts, key=lambda attempt: (attempt.started, attempt.number)):
         by_test.setdefault(attempt.test, []).append(attempt)
-    return tuple(CaseResult(test=test, attempts=tuple(tries)) for test, tries in by_test.items())
+    return tuple(CaseResult(test=test, attempts=_numbered(tries)) for test, tries in by_test.items())
+
+
+def _numbered(tries: list[Attempt]) -> tuple[Attempt, ...]:
+    """Number the tries of one test in the order of time: each worker that runs it counts from one."""
+    if len(tries) == 1 or all(found.number == number for number, found in enumerate(tries, start=1)):
+        return tuple(tries)
+    return tuple(msgspec.structs.replace(found, number=number) for number, found in enumerate(tries, start=1))

@@ -5,6 +5,7 @@ stay, except those that failed. Plugins see the reports of the last try only, so
 exit code; it is listed as flaky in the terminal and in the record.
 """
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -45,14 +46,19 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 def late_passes(stats: dict[str, list[Any]]) -> dict[str, int]:
-    """Return test → number of tries, for tests whose last try was the first not to fail."""
+    """Return test → number of tries, for tests whose last try was the first not to fail.
+
+    Tries that another worker or pytest-rerunfailures repeated are reported as ``rerun``.
+    """
     bad = {report.nodeid for category in ("failed", "error") for report in stats.get(category, ())}
-    return {
-        report.nodeid: getattr(report, TRIES)
+    repeated = Counter(report.nodeid for report in stats.get("rerun", ()))
+    tries = {
+        report.nodeid: getattr(report, TRIES, 1) + repeated[report.nodeid]
         for category in ("passed", "xpassed", "xfailed", "skipped")
         for report in stats.get(category, ())
-        if getattr(report, TRIES, 1) > 1 and report.nodeid not in bad
+        if report.nodeid not in bad
     }
+    return {test: number for test, number in tries.items() if number > 1}
 
 
 class Retries:
