@@ -5,12 +5,13 @@ A project's ``tasks.py`` is one line: ``from toolkit.tasks import ns``.
 
 from invoke.collection import Collection
 
-from toolkit.tasks import db, history, plan, reports, services, tests
+from toolkit.tasks import db, failures, history, plan, reports, services, tests
 
 ns = Collection()
 """All namespaces: ``reports.*``, ``history.*`` …"""
 
 ns.add_collection(db.ns, "db")
+ns.add_collection(failures.ns, "failures")
 ns.add_collection(history.ns, "history")
 ns.add_collection(plan.ns, "plan")
 ns.add_collection(reports.ns, "reports")
