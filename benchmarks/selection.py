@@ -56,6 +56,7 @@ class Ran:
 
     results: dict[str, bool]
     seconds: float
+    broken: bool = False  # pytest or a plugin ended with an internal error
 
     @property
     def failing(self) -> set[str]:
@@ -75,6 +76,7 @@ class Row:
     selected: dict[str, int] = field(default_factory=dict)
     missed: dict[str, list[str]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    broken: dict[str, bool] = field(default_factory=dict)
 
 
 class Project:
@@ -113,7 +115,7 @@ class Project:
         if not file.exists():
             sys.exit(f"{self.name}: pytest did not run:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
         seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        return Ran(results=json.loads(file.read_text()), seconds=seconds)
+        return Ran(results=json.loads(file.read_text()), seconds=seconds, broken=done.returncode == 3)
 
     def save_states(self) -> None:
         """Keep what the tools recorded."""
@@ -164,6 +166,7 @@ def measure(project: Project, kind: str, where: str, before: set[str]) -> Row:
         ran = project.run(tool)
         row.selected[tool] = len(ran.results)
         row.seconds[tool] = round(ran.seconds, 3)
+        row.broken[tool] = ran.broken
         row.missed[tool] = sorted(failing - set(ran.results))
     return row
 
@@ -198,6 +201,7 @@ def replay(project: Project, commits: int) -> Iterator[Row]:
             ran = project.run(tool)
             row.selected[tool] = len(ran.results)
             row.seconds[tool] = round(ran.seconds, 3)
+            row.broken[tool] = ran.broken
             row.missed[tool] = sorted(
                 (turned | (set(whole.results) - set(before.results))) - set(ran.results)
             )
@@ -219,6 +223,7 @@ def summary(rows: list[Row], tool: str) -> dict[str, float]:
         "edits": len(rows),
         "failing tests": failing,
         "missed": missed,
+        "runs with an internal error": sum(row.broken[tool] for row in rows),
         "edits with a miss": sum(bool(row.missed[tool]) for row in rows),
         "recall": round(1 - missed / failing, 4) if failing else 1.0,
         "median fraction selected": round(statistics.median(fractions), 4),
