@@ -69,7 +69,7 @@ def _blocks(text: str) -> Iterator[tuple[str, Link]]:
         yield text[start:stop], link
 
 
-_TYPE = r"(?:[A-Za-z_][\w$]*(?:\.|::|\\))*_?[A-Z][\w$]*(?:\.<locals>\.\w+)?"
+_TYPE = r"(?:(?:[A-Za-z_][\w$]*|<locals>)(?:\.|::|\\))*_?[A-Z][\w$]*"
 _RAISED = re.compile(rf"({_TYPE})(?:(?: \[\w+\])?\s?:(?:[ \n](.*))?|\Z)", re.DOTALL)
 _PYTHON_LOW = re.compile(
     r"((?:struct|zlib|select|binascii|socket|csv|re|sre_constants)\.\w+): (.*)", re.DOTALL
