@@ -71,12 +71,10 @@ def _set_unless_given(config: pytest.Config, name: str) -> None:
     Since pytest 9 these are configuration values, before they were command-line options. There is no public
     way to set the former; what ``getini`` keeps is what ``Config.addinivalue_line`` changes as well.
     """
-    if hasattr(config.option, name):
-        setattr(config.option, name, True)
-        return
     try:
         given = config.getini(name)
     except (KeyError, ValueError):
+        setattr(config.option, name, True)
         return
     if given is None and not config.getini("strict"):
         config._inicache[name] = True  # noqa: SLF001
