@@ -13,7 +13,7 @@ from toolkit.config import parse_config
 from toolkit.leases.store import Lease, LeaseStore
 from toolkit.services.provisioning import running
 
-SERVICES = {"tool": {"toolkit": {"services": {"queue": {"kind": "nats"}}}}}
+SERVICES = {"tool": {"toolkit": {"services": {"queue": {"kind": "redis", "variable": "QUEUE_URL"}}}}}
 
 
 class Steps:

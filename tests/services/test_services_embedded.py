@@ -12,11 +12,20 @@ import pytest
 from toolkit.config import Config
 from toolkit.errors import ServiceNotReady
 from toolkit.leases.store import LeaseStore
+from toolkit.services import embedded
 from toolkit.services.processes import marked
 from toolkit.services.provisioning import running
 from toolkit.services.servers import rabbitmq
 
 Configure = Callable[..., Config]
+
+
+@pytest.fixture
+def queue(configure: Configure) -> list[str]:
+    """NATS where this Python has a wheel of it, or where it is installed."""
+    service = configure(services={"queue": {"kind": "nats"}}).services["queue"]
+    return ["queue"] if embedded.find(service) else []
+
 
 SERVER = [sys.executable, "-m", "http.server", "{port}", "--bind", "127.0.0.1"]
 
@@ -26,10 +35,12 @@ def nothing_left(store: LeaseStore, lease_ids: list[str]) -> bool:
     return not left and not list(store.leases())
 
 
-def test_three_servers_come_up_answer_and_go(configure: Configure, store: LeaseStore) -> None:
+def test_three_servers_come_up_answer_and_go(
+    configure: Configure, store: LeaseStore, queue: list[str]
+) -> None:
     """PostgreSQL, Redis and NATS answer queries under their URLs, and are gone afterwards."""
     config = configure(services={"queue": {"kind": "nats"}})
-    with running(config, ["database", "cache", "queue"], runtime="embedded", store=store) as found:
+    with running(config, ["database", "cache", *queue], runtime="embedded", store=store) as found:
         assert set(found.urls) >= {"DATABASE_URL", "REDIS_URL"}
         leases = [each.lease for each in found.endpoints]
         folders = [Path(each.log).parent for each in found.endpoints]
@@ -92,11 +103,13 @@ def test_children_of_a_server_die_with_it(configure: Configure, store: LeaseStor
     assert not list(marked(lease))
 
 
-def test_secrets_are_in_no_process_list_and_no_log(configure: Configure, store: LeaseStore) -> None:
+def test_secrets_are_in_no_process_list_and_no_log(
+    configure: Configure, store: LeaseStore, queue: list[str]
+) -> None:
     """No command line of this machine, no log and no text form of the values holds a password."""
     config = configure(services={"queue": {"kind": "nats"}})
     lines: list[str] = []
-    names = ["database", "cache", "queue"]
+    names = ["database", "cache", *queue]
     with running(config, names, runtime="embedded", store=store, say=lines.append) as found:
         passwords = [each.url.split("@")[0].rsplit(":", 1)[1] for each in found.endpoints]
         assert all(len(password) == 32 for password in passwords)

@@ -130,7 +130,7 @@ def test_a_port_that_is_taken_meanwhile_is_replaced(
         lines: list[str] = []
         names = ["database", "cache", "queue"]
         with running(
-            configure(services={"queue": {"kind": "nats"}}),
+            configure(services={"queue": {"kind": "redis", "variable": "QUEUE_URL"}}),
             names,
             runtime="embedded",
             store=store,

@@ -185,6 +185,12 @@ def marked(lease_id: str) -> Iterator[int]:
             continue
 
 
+def collect_ended() -> None:
+    """Take the exit status of servers that somebody else stopped, so that no corpse of theirs stays."""
+    for pid in list(_children):
+        _collect(pid)
+
+
 def let_go() -> None:
     """Forget the servers that this process started: they outlive it on purpose."""
     while _children:

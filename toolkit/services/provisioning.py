@@ -236,6 +236,7 @@ def down(store: LeaseStore, environment_id: str) -> None:
         problem = release(store, lease, ways[lease.kind]) if lease.kind in ways else ""
         if problem:
             problems.append(f"{lease.kind} {lease.name}: {problem}")
+    processes.collect_ended()
     if problems:
         raise EnvironmentFailed(
             "could not be taken down:\n" + "\n".join(f"  - {problem}" for problem in problems),
