@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from tests.analysis.told_failures import GO, RAISED
+from tests.analysis.told_failures import GO, MORE, RAISED
 from toolkit.analysis.failures import classify, classify_all
 from toolkit.analysis.outages import outage_of
 from toolkit.records import Failure, Outcome, Phase
@@ -33,6 +33,14 @@ def test_a_traceback_as_pytest_prints_it_tells_the_same(
     lines = f"{name}: {message}".split("\n")
     text = "def test_a():\n>       call()\n\n" + "\n".join(f"E       {line}" for line in lines)
     found = classify([failed("", "\n".join(lines), f"{text}\n\ntest_a.py:2: {name}")])
+    assert found.category == category, found.causes
+
+
+@pytest.mark.parametrize(("exception", "message", "category", "phase"), MORE)
+def test_rarer_failures_have_the_right_category(
+    exception: str, message: str, category: str, phase: Phase
+) -> None:
+    found = classify([failed(exception, message, phase=phase)])
     assert found.category == category, found.causes
 
 
@@ -101,6 +109,11 @@ def test_a_variable_of_the_environment_is_told_from_a_key() -> None:
     assert classify([failed("", "KeyError: 'A'", variable)]).category == "env_permission"
     json = key.replace("table", "response.json()")
     assert classify([failed("", "KeyError: 'A'", json)]).category == "data"
+
+
+def test_setting_a_variable_is_not_missing_one() -> None:
+    text = "    os.environ['A'] = '1'\n>       t['B']\nE       KeyError: 'B'\n\ntest_a.py:3: KeyError"
+    assert classify([failed("", "KeyError: 'B'", text)]).category == "code_error"
 
 
 def test_java_causes_and_exception_groups_are_read() -> None:

@@ -67,7 +67,8 @@ ASSERTIONS = (
     r"AssertionError|Failed|AssertionFailedError|ComparisonFailure|AssertionException|MultipleFailuresError|"
     r"JestAssertionError|ExpectationFailedException|ExpectationNotMetError|DocTestFailure|"
     r"(?:Equal|True|False|NotEqual|Null|NotNull|Contains|DoesNotContain|Throws|Single|Same|IsType|Fail|All)"
-    r"Exception|AssertFailedException|BareAssertionError|Assertion|AssertionFailure|ExpectationFailed"
+    r"Exception|AssertFailedException|BareAssertionError|Assertion|AssertionFailure|ExpectationFailed|"
+    r"WantedButNotInvoked|\w+ActualInvocations|ArgumentsAreDifferent|NoInteractionsWanted"
 )
 """Types with which runners and libraries say that a check did not hold."""
 

@@ -143,7 +143,7 @@ DATA = (
         cause="the data is malformed",
         weight=0.88,
         message=(
-            r"file is not a database|disk image is malformed|not a (?:zip|gzip) file|"
+            r"file is not a database|\ARan out of input|disk image is malformed|not a (?:zip|gzip) file|"
             r"not a gzipped file|CRC check failed|invalid (?:JSON|XML|YAML|UTF-8)\b|malformed|"
             r"checksum (?:mismatch|failed|does not)|corrupt(?:ed)?\b|unexpected end of (?:JSON|"
             r"file|stream|data)|codec can't (?:de|en)code|bad magic|not well-formed|"
@@ -178,6 +178,29 @@ CODE_ERROR = (
             r"^\s*panic: (?:runtime error|interface conversion|assignment to entry|\S)|"
             r"invalid memory address or nil pointer|index out of range \[|panicked at"
         ),
+    ),
+    Rule(
+        name="statement",
+        category=Category.CODE_ERROR,
+        cause="the SQL does not fit the schema of the database, or is wrong",
+        weight=0.85,
+        exceptions=(
+            r"\w*(?:OperationalError|ProgrammingError|DatabaseError|SQLException|SyntaxError|Undefined)\w*"
+        ),
+        message=(
+            r"no such (?:table|column|function|index)|syntax error|has no column|unknown column|"
+            r"(?:relation|column|table|function) .{1,120} (?:does not|doesn't|already) exist|"
+            r"ambiguous column|"
+            r"has \d+ columns but|incorrect number of bindings|misuse of aggregate"
+        ),
+    ),
+    Rule(
+        name="plugin",
+        category=Category.CODE_ERROR,
+        cause="no installed plugin can run asynchronous tests",
+        weight=0.97,
+        exceptions=r"Failed",
+        message=r"async def functions are not natively supported",
     ),
     Rule(
         name="unhandled",

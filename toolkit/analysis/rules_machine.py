@@ -155,10 +155,10 @@ ENV_PERMISSION = (
         cause="an environment variable is not set",
         weight=0.96,
         exceptions=r"KeyError",
+        message=r"(?P<what>\w+)",
         around=(
-            r"^(?:>|    ).*environ(?:b)?\[[^\n]*\n(?:[^\n]*\n){0,25}?E +KeyError: (?P<what>.*)|"
-            r"(?:<frozen os>|\bos\.py):\d+: (?:KeyError|in )|<frozen os>\", line|/os\.py\", line|"
-            r"self = environ\("
+            r"^>.*environb?\[.*\](?! *=[^=])|(?:<frozen os>|\bos\.py):\d+: (?:KeyError|in __getitem__)|"
+            r"(?:<frozen os>|/os\.py)\", line \d+, in __getitem__|self = environ\("
         ),
         shared=True,
     ),
@@ -258,7 +258,8 @@ ENV_PERMISSION = (
             r"InsufficientPrivilege\w*|UnauthorizedAccessException|Forbidden\w*|Unauthorized\w*|"
             r"EACCES|EPERM|AccessControlException|SecurityException|InvalidPassword\w*|"
             r"InvalidAuthorizationSpecification\w*|Authentication(?:Error|Exception|Failed)\w*|"
-            r"NoPermissionError|AuthorizationError|AccessRefused|ProbableAuthenticationError|"
+            r"NoPermissionError|AuthorizationError|ReadOnlyError|error_perm|SMTPAuthenticationError|"
+            r"AccessRefused|ProbableAuthenticationError|"
             r"ProbableAccessDeniedError"
         ),
         shared=True,
@@ -272,7 +273,8 @@ ENV_PERMISSION = (
             r"permission denied|EACCES|operation not permitted|access (?:is )?denied|"
             r"password authentication failed|\bEPERM\b|not authorized|unauthorized|"
             r"authentication (?:failed|required)|no pg_hba\.conf entry|read-only file ?system|"
-            r"EROFS|readonly database|must be (?:owner|superuser|root)|NOAUTH|WRONGPASS|NOPERM|"
+            r"EROFS|readonly database|read only replica|login incorrect|"
+            r"must be (?:owner|superuser|root)|NOAUTH|WRONGPASS|NOPERM|"
             r"\b40[13] (?:Client Error|Forbidden|Unauthorized)|HTTP Error 40[13]\b|"
             r"status code 40[13]\b|forbidden|ACCESS_REFUSED|role \"[^\"]*\" does not exist|"
             r"StatusCode\.(?:PERMISSION_DENIED|UNAUTHENTICATED)|AccessDenied"

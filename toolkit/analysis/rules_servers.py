@@ -68,7 +68,7 @@ CONNECTIVITY = (
         cause="the connection was refused: nothing listens there",
         weight=0.96,
         message=(
-            r"connection refused|ECONNREFUSED|actively refused|connect call failed|"
+            r"connection refused|ConnectionRefused|ECONNREFUSED|actively refused|connect call failed|"
             r"ERR_CONNECTION_REFUSED|Connection to \S+ refused|error 111 connecting|errno 111|"
             r"WinError 10061|could not connect to server"
         ),
@@ -111,8 +111,10 @@ CONNECTIVITY = (
         cause="the other side closed the connection",
         weight=0.95,
         message=(
-            r"connection reset|ECONNRESET|broken pipe|server closed the connection|has gone away|"
-            r"lost connection to|terminating connection due to|connection (?:was |is |has been |"
+            r"connection reset|ConnectionReset|ECONNRESET|broken pipe|server closed the connection|"
+            r"has gone away|"
+            r"lost connection to|connection unexpectedly closed|"
+            r"terminating connection due to|connection (?:was |is |has been |"
             r"already )*(?:closed|aborted|lost)|socket hang up|remote end closed|"
             r"server disconnected|connection not open|\bEPIPE\b|unexpected EOF|Connection aborted|"
             r"closed by (?:remote|the server|foreign)|transport endpoint is not connected|"
@@ -296,7 +298,7 @@ TIMEOUT = (
         name="idle-timeout",
         category=Category.TIMEOUT,
         cause="the database closed an idle transaction",
-        weight=0.93,
+        weight=0.96,
         message=r"idle-in-transaction timeout|idle-session timeout",
         shared=True,
     ),
