@@ -204,6 +204,7 @@ def test_other_choices_compose_and_keep_what_is_recorded(project: Any) -> None:
     assert "left out" in project.output
 
 
+@needs_monitoring
 def test_marked_new_skipped_and_failing_tests_always_run(project: Any) -> None:
     project.write(
         "test_a.py",
@@ -244,6 +245,7 @@ def test_a_killed_run_is_taken_up_by_the_next(project: Any) -> None:
     assert project.run() == {"test_hang"}, "the other one was recorded before the kill"
 
 
+@needs_monitoring
 def test_shadow_runs_everything_and_judges(project: Any) -> None:
     project.write("lib.py", "def f():\n    return 1\n")
     project.write("test_a.py", "import lib\ndef test_one(): assert lib.f() == 1\ndef test_two(): pass\n")
@@ -254,6 +256,7 @@ def test_shadow_runs_everything_and_judges(project: Any) -> None:
     assert "1 failing tests, 0 would have been missed (recall 100.0%)" in project.output
 
 
+@needs_monitoring
 def test_a_git_reference_adds_what_changed_since(project: Any) -> None:
     project.write("lib.py", "def f():\n    return 1\n")
     project.write("test_a.py", "import lib\ndef test_one(): lib.f()\ndef test_two(): pass\n")

@@ -2,13 +2,23 @@
 
 .. code-block:: text
 
-    selection     tests → selected or left out, each with its reason           (pure)
-    state         what is now: fingerprints of everything the tests depend on
-    changes       what git says has changed; the distributions installed and locked
-    trails        from the trails of a run to the inputs of each test
-    graph         which module reaches which, by import
-    fingerprints  functions, module levels and files as short hashes
+    session       the parts put together for one run of pytest
+    explaining    why a test runs or does not
+    exchange      the store as one small file
     store         the dependencies of all tests, in one SQLite file
+    selection     tests → selected or left out, each with its reason
+    policy        when everything runs all the same; recall so far
+    rehearsal     what modules run when they are imported, where that was not seen
+    dependencies  from trails to the inputs of each test
+    touching      from code objects and items to inputs
+    trails        what the processes of a run noted
+    graph         which module reaches which, by import
+    changes       what git says has changed
+    distributions what is installed and locked
+    state         fingerprints of everything that tests depend on, in one state of the project
+    tree          files on disk, or as they were at a commit
+    fingerprints  functions, module levels and files as short hashes
+    keeping       functions that keep things for later calls
     inputs        the vocabulary: Input, CaseRecord
 
 A test that is not known, or whose dependencies are in doubt, is selected.

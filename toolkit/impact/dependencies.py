@@ -10,42 +10,14 @@ What a test depends on is the union of
 """
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
-from toolkit.impact.fingerprints import Source, Unit, unit_at
+from toolkit.impact.fingerprints import Unit, unit_at
 from toolkit.impact.graph import Module, ModuleGraph
-from toolkit.impact.inputs import Input, Kind
+from toolkit.impact.inputs import Input
+from toolkit.impact.touching import ITEM_KINDS, Interner, Sources, code_inputs, item_inputs
 from toolkit.impact.trails import ProcessTrail, Touched
-
-Sources = Callable[[str], Source | None]
-"""Path relative to the root → the file cut into units; None when it is not Python or gone."""
-
-ITEM_KINDS: dict[str, Kind] = {
-    "file": "file",
-    "folder": "folder",
-    "absent": "absent",
-    "variable": "variable",
-    "import": "import",
-    "module": "module",
-}
-
-
-class Interner:
-    """Numbers inputs: each one once."""
-
-    def __init__(self) -> None:
-        self.inputs: list[Input] = []
-        self._numbers: dict[Input, int] = {}
-
-    def __call__(self, kind: Kind, name: str, unit: str = "") -> int:
-        """Return the number of an input."""
-        item = Input(kind, name, unit)
-        number = self._numbers.get(item)
-        if number is None:
-            number = self._numbers[item] = len(self.inputs)
-            self.inputs.append(item)
-        return number
 
 
 class ProcessInputs:
@@ -103,6 +75,8 @@ class ProcessInputs:
             used = () if touched is None else touched.items.get("uses", ())
             edges.setdefault(path, set()).update(paths[int(other)] for other in used if int(other) in paths)
         graph = ModuleGraph(modules, self.sources, edges)
+        if not self.trail.by_functions:
+            graph.flatten()
         for number, path in paths.items():  # what ran during the import may import more
             touched = self.trail.contexts.get(number)
             for input_number in self._inputs_of_codes(set() if touched is None else touched.functions):
@@ -136,6 +110,8 @@ class ProcessInputs:
                 numbers |= self._inputs_of_context(context)
             if path in {early for _name, early in self.trail.early}:
                 numbers |= self._inputs_of_early(path)
+            if not self.trail.by_functions:
+                numbers |= self._whole_module(path)
             self._module_inputs[path] = frozenset(numbers)
         return self._module_inputs[path]
 
@@ -144,6 +120,14 @@ class ProcessInputs:
         if path in self._rehearsed:
             return {self.intern(*item) for item in self._rehearsed[path]}
         return {self.intern("source", path)}
+
+    def _whole_module(self, path: str) -> set[int]:
+        """Without functions traced: all of the file, and whatever its functions opened in any test."""
+        numbers = {self.intern("source", path)}
+        for position in self.trail.call_items:
+            if self.trail.codes.get(position, ("", "", 0))[0] == path:
+                numbers |= self._items_of_call(position)
+        return numbers
 
     def _imported_names(self, path: str) -> set[int]:
         source = self.sources(path)
@@ -306,7 +290,20 @@ class ProcessInputs:
                 other = self.trail.contexts.get(int(used))
                 if other is not None and other.kind == "import" and not _is_conftest(other.name):
                     seeds.add(other.name)
+        if not self.trail.by_functions:
+            seeds |= self._loaded_by_tests()
         return frozenset(numbers) | self._reach(tuple(sorted(seeds - self.test_files)))
+
+    def _loaded_by_tests(self) -> set[str]:
+        """Modules that a test or fixture loaded first, perhaps by name: later ones may use them unseen."""
+        found: set[str] = set()
+        for number, touched in self.trail.contexts.items():
+            if touched.kind in {"test", "fixture"}:
+                found |= self.module_paths_of(number, set())
+        return found - self._statically_reached()
+
+    def _statically_reached(self) -> set[str]:
+        return self.graph.closure(self.test_files)
 
     def _inputs_of_test(self, number: int, touched: Touched) -> frozenset[int]:
         file = touched.name.partition("::")[0]
@@ -347,39 +344,9 @@ class ProcessInputs:
                 inputs = self.inputs_of_module(path)
                 if path == own_file:
                     inputs = inputs - {self.intern("module", path)} | {self.intern("tests", path)}
-                if not self.trail.by_functions:
-                    inputs |= {self.intern("source", path)}
                 numbers |= inputs
             self._reached[key] = frozenset(numbers)
         return self._reached[key]
-
-
-def code_inputs(code: tuple[str, str, int] | None, sources: Sources, intern: Interner) -> set[int]:
-    """Return what an entered code object stands for: a function, a module's level, or a whole file."""
-    if code is None:
-        return {intern("everything", "", "a function's line is missing in the trail")}
-    path, name, first = code
-    source = sources(path)
-    if source is None:
-        return {intern("file", path)}
-    if name == "<module>":  # its first line may be that of a function
-        return {intern("module", path)}
-    unit = unit_at(source.units, first)
-    if unit is None:
-        plain = name.partition(".<locals>")[0]
-        misplaced = any(unit.name == plain for unit in source.units)
-        return {intern("source" if misplaced else "module", path)}
-    base = unit.name.partition("#")[0]
-    if name == base or name.startswith(f"{base}.<locals>") or "<" in name.rpartition(".")[2]:
-        return {intern("function", path, unit.name)}
-    return {intern("source", path)}
-
-
-def item_inputs(touched: Touched, intern: Interner) -> set[int]:
-    """Return files, folders, variables and imports as inputs."""
-    numbers = {intern(kind, item) for key, kind in ITEM_KINDS.items() for item in touched.items.get(key, ())}
-    numbers.update(intern("everything", "", why) for why in touched.items.get("everything", ()))
-    return numbers
 
 
 def _is_conftest(path: str) -> bool:

@@ -89,6 +89,11 @@ class ModuleGraph:
         """Return the dotted names that a file's import statements may mean."""
         return self._names.get(path, set())
 
+    def flatten(self) -> None:
+        """Let imports in functions count for the whole module: who enters a function is not known."""
+        for (path, _unit), targets in self._lazy.items():
+            self._edges[path].update(targets)
+
     def add_edges(self, path: str, targets: Iterable[str]) -> None:
         """Add files that are reached from one."""
         self._edges.setdefault(path, set()).update(targets)

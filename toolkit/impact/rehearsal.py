@@ -14,10 +14,11 @@ from pathlib import Path
 
 import msgspec
 
-from toolkit.impact.dependencies import Interner, ProcessInputs
+from toolkit.impact.dependencies import ProcessInputs
 from toolkit.impact.fingerprints import Source, digest
 from toolkit.impact.inputs import Input
 from toolkit.impact.state import Cache, ProjectState
+from toolkit.impact.touching import Interner
 from toolkit.impact.trails import ProcessTrail, read_process
 from toolkit.tracing.audit import TOKEN
 from toolkit.tracing.trail import SUFFIX

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from toolkit.errors import ChangesUnknown
 from toolkit.impact.changes import old_contents
-from toolkit.impact.dependencies import Interner, ProcessInputs
+from toolkit.impact.dependencies import ProcessInputs
 from toolkit.impact.distributions import installed
 from toolkit.impact.fingerprints import GONE, digest
 from toolkit.impact.inputs import CaseInputs, Input, Traced
@@ -18,6 +18,7 @@ from toolkit.impact.rehearsal import rehearse
 from toolkit.impact.selection import Selection, select
 from toolkit.impact.state import ProjectState, fingerprints
 from toolkit.impact.store import DependencyStore
+from toolkit.impact.touching import Interner
 from toolkit.impact.trails import ProcessTrail, first_uses, offspring, read_trails
 from toolkit.impact.tree import DiskTree, PastTree, Tree
 from toolkit.records import NodeId, Outcome

@@ -165,6 +165,8 @@ class AuditHook:
         self._child(program, environment, what="subprocess")
 
     def _spawn(self, arguments: tuple[Any, ...]) -> None:
+        if sys._getframe(2).f_code.co_filename.endswith("subprocess.py"):
+            return  # seen as subprocess.Popen already
         program, _command, environment = arguments
         self._child(program, environment, what="posix_spawn")
 
