@@ -111,6 +111,15 @@ def test_a_variable_of_the_environment_is_told_from_a_key() -> None:
     assert classify([failed("", "KeyError: 'A'", json)]).category == "data"
 
 
+def test_the_evidence_of_a_file_that_cannot_be_collected_is_its_error() -> None:
+    text = "test_a.py:1: in <module>\n    import x\nE   ModuleNotFoundError: No module named 'x'"
+    found = classify([failed("", "collection failure", text, phase="collect")])
+    assert (found.category, found.cause.evidence) == (
+        "import_error",
+        "ModuleNotFoundError: No module named 'x'",
+    )
+
+
 def test_setting_a_variable_is_not_missing_one() -> None:
     text = "    os.environ['A'] = '1'\n>       t['B']\nE       KeyError: 'B'\n\ntest_a.py:3: KeyError"
     assert classify([failed("", "KeyError: 'B'", text)]).category == "code_error"

@@ -113,7 +113,7 @@ def split_type(line: str) -> tuple[str, str] | None:
     return (match[1], match[2] or "") if match else None
 
 
-_SAYS_NOTHING = frozenset({"", "Failed", "failed", "FAILED", "Error", "error"})
+_SAYS_NOTHING = frozenset({"", "Failed", "failed", "FAILED", "Error", "error", "collection failure"})
 
 
 def _final(failure: Failure, chain: list[Raised]) -> Raised:
@@ -125,7 +125,8 @@ def _final(failure: Failure, chain: list[Raised]) -> Raised:
     if split and split[0].rpartition(".")[2] == told.rpartition(".")[2]:
         message = split[1]
     if printed and (not told or printed.exception.endswith(told.rpartition(".")[2])):
-        fuller = printed.message if len(printed.message) >= len(message) else message
+        longer = len(message) > len(printed.message) and message.strip() not in _SAYS_NOTHING
+        fuller = message if longer else printed.message
         return Raised(exception=printed.exception or told, message=_bounded(fuller), around=printed.around)
     whole = message if told else _MARK.sub("", f"{message}\n{failure.traceback}")
     if told and (not message or message.strip() in {*_SAYS_NOTHING, told}):
