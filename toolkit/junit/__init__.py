@@ -3,6 +3,7 @@
 .. code-block:: text
 
     reading.py    a file → its cases, streamed; every defect is an InputError with line and column
+    plain.py      cases that passed and say no more, taken out before expat sees them
     events.py     what expat tells, recorded as cheaply as Python can
     parsing.py    events → cases
     verdicts.py   attributes and children of a case → its outcome

@@ -33,7 +33,7 @@ class Recorder:
     def __init__(self, parser: XMLParserType, where: str) -> None:
         self.events: list[Event] = []
         self._parser = parser
-        self._where = where
+        self.where = where
         self._prefix = 0
         self._start = self._starter()
         parser.StartElementHandler = self._root
@@ -51,7 +51,7 @@ class Recorder:
     def refusal(self, what: str) -> InputError:
         """Make the error for something at the current place of the file."""
         line, column = self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1
-        return InputError(f"{self._where}: line {line}, column {column}: {what}")
+        return InputError(f"{self.where}: line {line}, column {column}: {what}")
 
     def _doctype(self, _name: str, system: str | None, public: str | None, inner: bool) -> None:
         if inner or system or public:
@@ -66,7 +66,7 @@ class Recorder:
     def _root(self, name: str, attributes: Attributes) -> None:
         prefix, _, bare = name.rpartition(":")
         if bare not in {"testsuites", "testsuite"}:
-            message = f"{self._where}: the root element is <{name[:80]}>, not <testsuites> or <testsuite>"
+            message = f"{self.where}: the root element is <{name[:80]}>, not <testsuites> or <testsuite>"
             raise NotJUnit(message, root=bare)
         self._prefix = len(prefix) + 1 if prefix else 0
         self._parser.StartElementHandler = self._start_prefixed if prefix else self._start

@@ -5,6 +5,7 @@ is written out in one loop without calls, since a call costs as much as all the 
 """
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable
 
 from toolkit.errors import InputError
@@ -12,6 +13,7 @@ from toolkit.junit.cases import JUnitCase, Suite
 from toolkit.junit.dialects import Dialect, root_dialect, suite_dialect
 from toolkit.junit.events import RERUN_TEXTS, TEXTS, Attributes, Event
 from toolkit.junit.identity import NODE_ID, NODE_ID_JSON
+from toolkit.junit.plain import MARK, Doubt, Run
 from toolkit.junit.repeats import Seen, placed
 from toolkit.junit.values import MESSAGE_LIMIT, LongText, parse_duration, parse_line
 from toolkit.junit.verdicts import Child, Details, judge
@@ -50,6 +52,8 @@ class Cases:
 
     def __init__(self) -> None:
         self.ready: list[JUnitCase] = []
+        self.runs: deque[Run] = deque()
+        """Plain cases that were taken out of the document; their marks come as events."""
         self.missing = 0
         self.floor = 0.0
         """Seconds; first good attempts that took less are only tallied."""
@@ -92,7 +96,7 @@ class Cases:
                         continue
                 self._end_case(case)
                 case, self._details = self._outer.pop() if self._outer else (None, None)
-            else:
+            elif event != MARK:
                 self._other(event, case)
                 states = self._current.seen.states
         self._case = case
@@ -123,6 +127,23 @@ class Cases:
             self._suite_property(attributes)
         elif name in TEXTS:
             self._text = _ignored
+        elif name == MARK:
+            self._take_run()
+
+    def _take_run(self) -> None:
+        """Tally the cases that a mark stands for; if any needs more than that, look at each."""
+        if not self.runs:
+            raise Doubt("a mark that stands for nothing")
+        run = self.runs.popleft()
+        new, states = dict.fromkeys(run.keys, 0), self._current.seen.states  # 0: one good attempt
+        distinct = len(new) == len(run.keys) and states.keys().isdisjoint(new)
+        if distinct and max(run.seconds) < self.floor:
+            states.update(new)
+            self.tallied += len(new)
+            self.seconds += sum(run.seconds)
+        else:
+            for attributes in run.attributes():
+                self._plain(attributes)
 
     def _end_text(self, name: str) -> None:
         self._text = None

@@ -11,7 +11,7 @@ CWE-611). One tag may be as long as :data:`LONGEST_TAG`.
 
 import codecs
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from pyexpat import ExpatError, ParserCreate, XMLParserType
 from typing import BinaryIO
@@ -22,6 +22,7 @@ from toolkit.errors import InputError
 from toolkit.junit.cases import JUnitCase
 from toolkit.junit.events import Recorder
 from toolkit.junit.parsing import Cases
+from toolkit.junit.plain import Doubt, Skimmer
 
 CHUNK = 64 * 1024
 LONGEST_TAG = 16 * 1024 * 1024
@@ -29,6 +30,7 @@ LONGEST_TAG = 16 * 1024 * 1024
 
 _WHITESPACE = b" \t\r\n"
 _DECLARED = re.compile(rb"""<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
+_ASCII_BASED = frozenset({"ascii", "utf-8", "iso8859-1", "iso8859-15", "cp1252"})
 _UTF32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 
 
@@ -56,7 +58,7 @@ def read_cases(source: Path | BinaryIO, *, where: str | None = None) -> Iterator
 
 
 def read_notable(
-    source: Path | BinaryIO, floor: Callable[[], float], *, where: str | None = None
+    source: Path | BinaryIO, floor: Callable[[], float], *, where: str | None = None, skim: bool = False
 ) -> Iterator[JUnitCase | Tally]:
     """Yield the cases worth keeping, and tallies of the others: several times faster on large files.
 
@@ -65,9 +67,11 @@ def read_notable(
         floor: seconds; a test with one good attempt that took less is only tallied. Asked again and again,
             so it may rise while the file is read.
         where: as for :func:`read_cases`.
+        skim: take plain cases out before expat sees them; see :mod:`toolkit.junit.plain`.
 
     Raises:
-        InputError: as for :func:`read_cases`.
+        InputError: as for :func:`read_cases`. With ``skim`` it only says that something is unusual: read the
+            same again without, to have it read or to learn what is wrong, and where.
     """
     if isinstance(source, Path):
         try:
@@ -75,12 +79,14 @@ def read_notable(
         except OSError as error:
             raise InputError(f"{where or source}: cannot be read: {error.strerror or error}") from error
         with stream:
-            yield from _items(stream, floor, where or str(source))
+            yield from _items(stream, floor, where or str(source), skim=skim)
     else:
-        yield from _items(source, floor, where or str(getattr(source, "name", "report")))
+        yield from _items(source, floor, where or str(getattr(source, "name", "report")), skim=skim)
 
 
-def _items(stream: BinaryIO, floor: Callable[[], float], where: str) -> Iterator[JUnitCase | Tally]:
+def _items(
+    stream: BinaryIO, floor: Callable[[], float], where: str, *, skim: bool
+) -> Iterator[JUnitCase | Tally]:
     chunks = _chunks(stream, where)
     first = next(chunks, b"")
     if not first:
@@ -88,15 +94,22 @@ def _items(stream: BinaryIO, floor: Callable[[], float], where: str) -> Iterator
     parser, chunks = _parser(first, chunks, where)
     recorder = Recorder(parser, where)
     try:
-        yield from _followed(parser, recorder, chunks, floor, where)
+        cases = Cases()
+        if skim and _ascii_based(first):
+            chunks = _skimmed(chunks, cases)
+        yield from _followed(parser, recorder, chunks, cases, floor)
     finally:
         recorder.release()
 
 
 def _followed(
-    parser: XMLParserType, recorder: Recorder, chunks: Iterator[bytes], floor: Callable[[], float], where: str
+    parser: XMLParserType,
+    recorder: Recorder,
+    chunks: Iterator[bytes],
+    cases: Cases,
+    floor: Callable[[], float],
 ) -> Iterator[JUnitCase | Tally]:
-    cases, fed = Cases(), 0
+    fed, where = 0, recorder.where
     for chunk in chunks:
         fed += len(chunk)
         cases.floor = floor()
@@ -106,7 +119,17 @@ def _followed(
             raise recorder.refusal(f"a tag is longer than {LONGEST_TAG:,} bytes")
     _feed(parser, b"", where, final=True)
     yield from _taken(cases, recorder)
+    if cases.runs:
+        raise Doubt(f"{where}: plain cases inside of others")
     yield Tally(cases=cases.tallied, seconds=cases.seconds, missing=cases.missing)
+
+
+def _skimmed(chunks: Iterable[bytes], cases: Cases) -> Iterator[bytes]:
+    skimmer = Skimmer()
+    for chunk in chunks:
+        rest, runs = skimmer.skim(chunk)
+        cases.runs.extend(runs)
+        yield rest
 
 
 def _taken(cases: Cases, recorder: Recorder) -> list[JUnitCase]:
@@ -164,6 +187,13 @@ def _foreign_encoding(first: bytes, where: str) -> str | None:
     except (LookupError, UnicodeError) as error:
         raise InputError(f"{where}: line 1: unknown encoding {name!r}") from error
     return None if one_byte or codec.name in {"utf-8", "utf-16", "ascii"} else codec.name
+
+
+def _ascii_based(first: bytes) -> bool:
+    """Whether bytes below 128 are ASCII; ``first`` is the beginning without byte order mark."""
+    declared = _DECLARED.match(first[:200])
+    named = "utf-8" if declared is None else codecs.lookup(declared[1].decode("ascii")).name
+    return first.startswith(b"<") and b"\0" not in first[:4] and named in _ASCII_BASED
 
 
 def _recoded(chunks: Iterator[bytes], name: str, where: str) -> Iterator[bytes]:

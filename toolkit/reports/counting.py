@@ -144,15 +144,23 @@ def count_file(path: Path, limits: Limits, *, source: str | None = None, floor: 
         floor: seconds that a test must have taken to be among the slowest, as known from other files.
     """
     source = source or str(path)
-    count = _Count(source, limits, floor)
+    if path.is_file():  # a pipe can be read but once
+        try:
+            return _counted(path, _Count(source, limits, floor), skim=True)
+        except InputError:
+            pass  # what is wrong, and whether anything is, only the careful reader knows
     try:
-        for item in read_notable(path, count.floor, where=source):
-            if isinstance(item, Tally):
-                count.tally(item)
-            else:
-                count.case(item)
+        return _counted(path, _Count(source, limits, floor), skim=False)
     except InputError as error:
         return Part(source=source, bad=error.message.removeprefix(f"{source}: "))
+
+
+def _counted(path: Path, count: _Count, *, skim: bool) -> Part:
+    for item in read_notable(path, count.floor, where=count.part.source, skim=skim):
+        if isinstance(item, Tally):
+            count.tally(item)
+        else:
+            count.case(item)
     return count.part
 
 
