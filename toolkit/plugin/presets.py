@@ -74,7 +74,8 @@ def _set_unless_given(config: pytest.Config, name: str) -> None:
     try:
         given = config.getini(name)
     except (KeyError, ValueError):
-        setattr(config.option, name, True)
+        for options in (config.option, config.known_args_namespace):
+            setattr(options, name, True)
         return
     if given is None and not config.getini("strict"):
         config._inicache[name] = True  # noqa: SLF001

@@ -181,10 +181,10 @@ def _log(item: pytest.Item, reports: list[pytest.TestReport], number: int) -> No
 def _forget(item: pytest.Item) -> None:
     """Remove what a failed try leaves behind in the item: output, errors, the instance, failed fixtures."""
     item._report_sections.clear()  # noqa: SLF001 - else the next report repeats it
-    if getattr(item, "_excinfo", None):  # unittest: errors that no phase has reported
-        item._excinfo.clear()  # type: ignore[attr-defined]  # noqa: SLF001
-    elif isinstance(item.parent, pytest.Class) and "_instance" in item.__dict__:
-        del item.__dict__["_instance"]
+    if hasattr(item, "_excinfo"):  # unittest: makes its own instance, and keeps errors that no phase reported
+        item._excinfo = None  # noqa: SLF001
+    elif isinstance(item.parent, pytest.Class):
+        item.__dict__.pop("_instance", None)
         item.__dict__.pop("_obj", None)
 
 
