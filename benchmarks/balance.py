@@ -199,6 +199,23 @@ def show(name: str, rows: Mapping[int, Mapping[str, float]]) -> None:
         print(f"{workers:7} " + " ".join(f"{ratios[way]:22.3f}" for way in ways))
 
 
+def balance(name: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Measure one project; prints as it goes unless JSON is wanted."""
+    root, python = prepare(name, folder)
+    suite = measure(name, root, python)
+    rows = {workers: spread(suite, workers, options.latency) for workers in options.workers}
+    work, longest = sum(suite.second.values()), max(suite.second.values())
+    found: dict[str, Any] = {"tests": len(suite.second), "seconds": work, "longest": longest, "ratios": rows}
+    if not options.json:
+        print(f"\n{name}: {len(suite.second)} tests, {work:.2f} s, longest {longest:.3f} s", end="")
+        show(name, rows)
+    if options.real:
+        found["real"] = real(root, python, options.real)
+        if not options.json:
+            print(f"{name}, really, 2 workers: {json.dumps(found['real'])}")
+    return found
+
+
 def main() -> int:
     """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(
@@ -220,27 +237,10 @@ def main() -> int:
     report: dict[str, Any] = {"suites": {}}
     for name in options.project:
         folder = CACHE / f"balance-{name}-{os.getpid()}"
-        root, python = prepare(name, folder)
-        suite = measure(name, root, python)
-        rows = {workers: spread(suite, workers, options.latency) for workers in options.workers}
-        work, longest = sum(suite.second.values()), max(suite.second.values())
-        report["suites"][name] = {
-            "tests": len(suite.second),
-            "seconds": work,
-            "longest": longest,
-            "ratios": rows,
-        }
-        if not options.json:
-            print(
-                f"\n{name}: {len(suite.second)} tests, {work:.2f} s, longest {longest:.3f} s",
-                end="",
-            )
-            show(name, rows)
-        if options.real:
-            report["suites"][name]["real"] = figures = real(root, python, options.real)
-            if not options.json:
-                print(f"{name}, really, 2 workers: {json.dumps(figures)}")
-        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            report["suites"][name] = balance(name, folder, options)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
     if options.overhead:
         report["overhead"] = overhead(options.overhead)
         if not options.json:

@@ -25,6 +25,7 @@ MODULES = (
     "isolated",
     "ordering",
     "scheduler",
+    "clustering",
     "impacted",
     "fixtures.databases",
     "fixtures.cache",

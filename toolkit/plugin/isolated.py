@@ -5,7 +5,6 @@ as if the test had run here: one result, one record, one exit code. When it dies
 so; nobody else notices.
 """
 
-import base64
 import contextlib
 import json
 import os
@@ -13,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,22 @@ import msgspec
 import pytest
 
 from toolkit.plugin.ordering import ISOLATED
+from toolkit.plugin.report_lines import unpack
 
 CHILD = "import os, sys, json, pytest; sys.path[:] = json.loads(os.environ.pop('TOOLKIT_ISOLATED_PATH')); "
 CHILD += "sys.exit(pytest.main(sys.argv[1:]))"
-STRIPPED = ("--impacted", "--no-impacted", "--impacted-shadow", "--shard", "--plan", "--run-list", "--record")
+STRIPPED = (
+    "--impacted",
+    "--no-impacted",
+    "--impacted-shadow",
+    "--shard",
+    "--plan",
+    "--run-list",
+    "--record",
+    "--cluster",
+)
 """Options that choose among tests or record: the process that started us does that."""
+OWN_PLUGIN = ("-p", "toolkit.plugin.isolated_child", "--no-record")
 PHASES = ("setup", "call", "teardown")
 SHOWN_OUTPUT = 20_000
 
@@ -67,7 +77,7 @@ def run_elsewhere(item: pytest.Item) -> Iterator[pytest.TestReport]:
         shown = item.config.getoption("capture", "fd") == "no"
         with output.open("wb") as stream:
             process = subprocess.Popen(
-                [sys.executable, "-c", CHILD, *child_arguments(item.config)],
+                [sys.executable, "-c", CHILD, *child_arguments(item.config), *OWN_PLUGIN],
                 cwd=item.config.invocation_params.dir,
                 env=environ,
                 stdin=subprocess.DEVNULL,
@@ -75,7 +85,7 @@ def run_elsewhere(item: pytest.Item) -> Iterator[pytest.TestReport]:
                 stderr=None if shown else subprocess.STDOUT,
             )
             problem = _wait(process)
-        found = list(_read(item.config, reports))
+        found = list(unpack(item.config, reports.read_bytes().splitlines() if reports.exists() else ()))
         yield from found
         if problem or not found or found[-1].when != "teardown":
             printed = output.read_text(encoding="utf-8", errors="replace")[-SHOWN_OUTPUT:]
@@ -107,10 +117,10 @@ def child_arguments(config: pytest.Config) -> list[str]:
         if skip:
             skip = False
         elif argument.startswith(STRIPPED):
-            skip = "=" not in argument and argument in {"--shard", "--plan", "--run-list"}
+            skip = "=" not in argument and argument in {"--shard", "--plan", "--run-list", "--cluster"}
         else:
             kept.append(argument)
-    kept += ["-p", "toolkit.plugin.isolated_child", "-p", "no:cacheprovider", "--no-record"]
+    kept += ["-p", "no:cacheprovider"]
     if config.pluginmanager.has_plugin("xdist"):
         kept += ["-n", "0"]
     if config.pluginmanager.has_plugin("_cov") or config.pluginmanager.has_plugin("pytest_cov"):
@@ -125,16 +135,6 @@ def child_environment(assignment: Assignment) -> dict[str, str]:
         ISOLATED: msgspec.json.encode(assignment).decode(),
         "TOOLKIT_ISOLATED_PATH": json.dumps(sys.path),
     }
-
-
-def _read(config: pytest.Config, path: Path) -> Iterator[pytest.TestReport]:
-    import execnet
-
-    lines: Iterable[bytes] = path.read_bytes().splitlines() if path.exists() else ()
-    for line in lines:
-        with contextlib.suppress(ValueError, execnet.DataFormatError):  # the process died while it wrote
-            data = execnet.loads(base64.b64decode(line, validate=True))
-            yield config.hook.pytest_report_from_serializable(config=config, data=data)
 
 
 def _death(code: int) -> str:

@@ -1,17 +1,15 @@
 """In the process of an isolated test: run this one test, hand the reports back."""
 
-import base64
-import json
 import os
 from pathlib import Path
 from typing import Any
 
-import execnet
 import msgspec
 import pytest
 
 from toolkit.plugin.isolated import Assignment
 from toolkit.plugin.ordering import ISOLATED
+from toolkit.plugin.report_lines import pack
 
 WRITERS = ("xmlpath", "htmlpath", "report_log", "json_report_file", "md_report_output", "resultlog")
 """Options of plugins that write a file at the end: the whole run's, not ours."""
@@ -43,13 +41,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Hand a report back, whole lines only."""
     config: Any = _config
-    data = config.hook.pytest_report_to_serializable(config=config, report=report)
-    try:
-        packed = execnet.dumps(data)
-    except execnet.DumpError:  # something in user_properties that only this process understands
-        packed = execnet.dumps(json.loads(json.dumps(data, default=repr)))
     with Path(config.stash[_ASSIGNMENT].reports).open("ab") as stream:
-        stream.write(base64.b64encode(packed) + b"\n")
+        stream.write(pack(config, report))
 
 
 _config: pytest.Config | None = None

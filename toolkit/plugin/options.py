@@ -87,6 +87,12 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "metavar": "FILE",
         "help": "Write the plan of the collected tests to FILE; use it with --collect-only",
     },
+    "--cluster": {
+        "dest": "toolkit_cluster",
+        "default": None,
+        "metavar": "ADDRESS",
+        "help": "Run the tests on the machines of a Dask cluster: tcp://host:8786; replaces -n",
+    },
     "--run-list": {
         "dest": "toolkit_run_list",
         "default": None,

@@ -23,17 +23,28 @@ from toolkit.scheduling.jobs import Job
 from toolkit.scheduling.pool import Pool
 from toolkit.scheduling.units import Unit
 
-BATCH_SECONDS = 0.25
-"""Short jobs are sent in batches of about this length, so that messages do not cost more than tests."""
-
-LEAST_SECONDS = 0.005
-"""Work that hides the time of a message. Less is never worth to wait for."""
-
 NEAR_IDLE_SECONDS = 0.05
 """A worker with at most this much to do may take a lock; with more, it first finishes what it has."""
 
 PAUSE: Final = None
 """Stands in a queue where a worker waits although it has finished everything."""
+
+
+class Pacing(msgspec.Struct, frozen=True, kw_only=True):
+    """How much work is sent to a worker ahead of time.
+
+    Attributes:
+        batch: short jobs are sent in batches of about so many seconds, so that messages do not cost more
+            than tests; less towards the end.
+        least: work that hides the time of a message. Less is never worth to wait for.
+        share: at most this share of what every worker will still get.
+        holds: whether a worker keeps its last job until something follows, as those of xdist do.
+    """
+
+    batch: float = 0.25
+    least: float = 0.005
+    share: float = 1 / 8
+    holds: bool = True
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +120,7 @@ class Dispatch:
         apart: jobs with different values here are known to different workers.
         largest_batch: at most so many jobs in one message; None: no limit.
         load: which jobs are heavy; None: none.
+        pacing: how much work is sent ahead.
     """
 
     def __init__(
@@ -119,8 +131,10 @@ class Dispatch:
         apart: Mapping[NodeId, str] | None = None,
         largest_batch: int | None = None,
         load: Load | None = None,
+        pacing: Pacing | None = None,
     ) -> None:
         self._heavy = load or Load()
+        self._pacing = pacing or Pacing()
         jobs = put_alone(jobs, self._heavy)
         apart = {**(apart or {}), **{test: f" {test}" for test in self._heavy.weights if not apart}}
         self.pool = Pool([job for job in jobs if not job.serial], overtake=overtake, apart=apart)
@@ -155,14 +169,20 @@ class Dispatch:
 
     def done(self, worker: Hashable, test: NodeId | None, seconds: float) -> list[Order]:
         """A worker finished a job (None: a pause). Returns what to send now."""
+        return self.all_done(worker, [(test, seconds)])
+
+    def all_done(self, worker: Hashable, finished: Iterable[tuple[NodeId | None, float]]) -> list[Order]:
+        """A worker finished several jobs: each with its seconds. Returns what to send now."""
         seat = self.seats[worker]
-        job = next(item for item in seat.queue if (None if item is None else item.test) == test)
-        seat.queue.remove(job)
-        if job is not None:
-            seat.load = seat.load - job.duration if seat.queue else 0.0
-            self._learn(job, seconds)
-        freed = self._unlock(seat) | self._end_solo(seat)
-        freed |= job is not None and job.test in self._heavy.weights
+        freed = False
+        for test, seconds in finished:
+            job = next(item for item in seat.queue if (None if item is None else item.test) == test)
+            seat.queue.remove(job)
+            if job is not None:
+                seat.load = seat.load - job.duration if seat.queue else 0.0
+                self._learn(job, seconds)
+                freed |= job.test in self._heavy.weights
+        freed |= self._unlock(seat) | self._end_solo(seat)
         wait_for_quiet = not self.pool and self.serial
         return self._orders(self._by_load() if freed or wait_for_quiet else [seat])
 
@@ -311,6 +331,7 @@ class Dispatch:
     def _send(
         self, seat: Seat, jobs: Sequence[Job], *, pause: bool = False, close: bool = False
     ) -> Order | None:
+        pause = pause or (bool(jobs) and not close and not self._pacing.holds)
         if pause:
             seat.queue.append(PAUSE)
         seat.closing = seat.closing or close
@@ -340,7 +361,7 @@ class Dispatch:
         """Seconds that a job really takes per expected second, of late."""
         if self._expected:
             return self._actual / self._expected
-        return 1.0 if self._measured else BATCH_SECONDS * 1e3  # nothing known: one job at a time
+        return 1.0 if self._measured else 1e3  # nothing known: one job at a time
 
     def _learn(self, job: Job, seconds: float) -> None:
         self._expected = 0.98 * self._expected + max(job.duration, 1e-6)
@@ -348,7 +369,8 @@ class Dispatch:
 
     def _budget(self) -> float:
         """Seconds that a worker should have ahead: less and less towards the end."""
-        return min(BATCH_SECONDS, self.pool.left * self._pace / (8 * max(len(self._open()), 1)))
+        mine = self.pool.left * self._pace / max(len(self._open()), 1)
+        return min(self._pacing.batch, mine * self._pacing.share)
 
     def _busy_enough(self, seat: Seat, budget: float) -> bool:
         """Whether a worker needs nothing now.
@@ -358,7 +380,7 @@ class Dispatch:
         """
         seconds = seat.load * self._pace
         enough = budget if len(seat.queue) == 1 else budget / 2
-        return bool(seat.queue) and seconds >= max(enough, LEAST_SECONDS)
+        return bool(seat.queue) and seconds >= max(enough, self._pacing.least)
 
 
 def _ahead(seat: Seat) -> Iterable[Job | None]:
