@@ -135,3 +135,27 @@ def test_times_are_read(text: str, seconds: float) -> None:
 def test_wrong_times_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="5m"):
         parse_seconds(text)
+
+
+def test_dependencies_are_those_that_were_recorded(project: Path) -> None:
+    """Before recording only markers are known, and the table says so; afterwards code and data are there."""
+    (project / "shop.py").write_text("def price(): return open('prices.txt').read()\n")
+    (project / "prices.txt").write_text("7\n")
+    (project / "tests" / "test_shop.py").write_text(
+        "import os, sys; sys.path.insert(0, '.')\nimport pytest, shop\n"
+        "def test_price():\n    assert shop.price() == '7\\n'\n    os.environ.get('REDIS_URL')\n"
+        "@pytest.mark.uses('port')\ndef test_port(): pass\n"
+    )
+    before = invoke_json(project, "plan.dependencies", "--arguments", "tests/test_shop.py")
+    assert before["unrecorded"] == 2
+    command = [sys.executable, "-m", "pytest", "-q", "--impacted", "tests/test_shop.py"]
+    subprocess.run(command, cwd=project, env=ENVIRONMENT, check=True, capture_output=True)
+    report = invoke_json(project, "plan.dependencies", "--arguments", "tests/test_shop.py")
+    price = next(row for row in report["tests"] if row["test"].endswith("test_price"))
+    assert price["code"] == ["shop.py"]
+    assert price["data"] == ["prices.txt"]
+    assert price["services"] == ["cache"]
+    assert report["resources"]["port"][0] == 1
+    printed = invoke(project, "plan.dependencies", "--form", "mermaid", "--arguments", "tests/test_shop.py")
+    assert printed.stdout.startswith("flowchart LR")
+    assert invoke(project, "plan.dependencies", "--form", "picture").returncode == 2

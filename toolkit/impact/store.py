@@ -140,6 +140,27 @@ class DependencyStore:
             if _unpack(bits) >> position & 1
         ]
 
+    def inputs_by_test(self, environment: str) -> dict[NodeId, list[Input]]:
+        """Return what every recorded test depends on: all of it at once, for reports."""
+        places = {
+            (segment, position): NodeId(node)
+            for node, segment, position in self._db.execute(
+                "SELECT node, segment, position FROM tests WHERE environment = ? AND segment IS NOT NULL",
+                (environment,),
+            )
+        }
+        found: dict[NodeId, list[Input]] = {test: [] for test in places.values()}
+        rows = self._db.execute(
+            "SELECT i.kind, i.name, i.unit, p.segment, p.bits FROM postings p JOIN inputs i ON i.id = p.input"
+        )
+        for kind, name, unit, segment, bits in rows:
+            item = Input(kind, name, unit)
+            for position in _positions(_unpack(bits)):
+                test = places.get((segment, position))
+                if test is not None:
+                    found[test].append(item)
+        return found
+
     def meta(self, key: str) -> str | None:
         """Return a remembered value."""
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()

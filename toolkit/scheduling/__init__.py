@@ -14,5 +14,6 @@
     shards      N complete, disjoint, balanced parts for N machines
     plan        the plan as a record and as a file
     planning    select, order, shard: one pure function
+    dependencies  what every test depends on, and what may run beside what
     bisection   the few of many tests that make another one fail
 """

@@ -16,6 +16,7 @@ from toolkit.impact.session import ImpactSession
 from toolkit.scheduling.plan import Plan, write_plan
 from toolkit.scheduling.planning import Wanted, fit, predict_parts
 from toolkit.tasks.collecting import collect_plan, find_profile, parse_seconds
+from toolkit.tasks.dependencies import dependencies
 from toolkit.tasks.door import print_json, task
 from toolkit.tasks.selection import explain, export, import_, recall, recorded
 
@@ -216,4 +217,4 @@ def print_plan(console: Console, plan: Plan) -> None:
 
 _SHOWN = 10
 
-ns = Collection(show, matrix, explain, recall, export, import_)
+ns = Collection(show, matrix, dependencies, explain, recall, export, import_)
