@@ -27,7 +27,8 @@ Run = Callable[..., pytest.RunResult]
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run pytest in the project; ``beside=("timeout",)`` lets those neighbours take part."""
-    for name in ("TOOLKIT_BUILD", "TOOLKIT_PROFILE", "TOOLKIT_ENV", "CI"):
+    outer = ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID")
+    for name in (*outer, "TOOLKIT_BUILD", "TOOLKIT_PROFILE", "TOOLKIT_ENV", "CI"):
         monkeypatch.delenv(name, raising=False)
 
     def start(*arguments: str, beside: tuple[str, ...] = ()) -> pytest.RunResult:

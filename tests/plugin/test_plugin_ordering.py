@@ -37,7 +37,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
         )
 
     def run_pytest(*arguments: str) -> pytest.RunResult:
-        arguments = ("-p", "no:cacheprovider", *arguments)
+        arguments = ("-p", "no:cacheprovider", "-p", "no:randomly", *arguments)
         if "-n" in arguments:
             return pytester.runpytest_subprocess(*arguments, timeout=120)
         return pytester.runpytest_inprocess(*arguments)
