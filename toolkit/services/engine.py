@@ -1,5 +1,6 @@
 """The container engine and its Compose plugin: is there one that answers, and what did we create on it."""
 
+import functools
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from toolkit.leases.owners import Owner, Verdict
 from toolkit.leases.store import Lease
 from toolkit.leases.sweeping import Sweep, Swept
 from toolkit.services.detection import Engine
+from toolkit.services.waiting import NotYet, wait_until
 
 LEASE_LABEL = "nox-invoke-toolkit.lease"
 OWNER_LABEL = "nox-invoke-toolkit.owner"
@@ -146,22 +148,44 @@ def remove_project(lease: Lease) -> None:
 
 
 def remove_labelled(client: Any, lease_id: str) -> None:
-    """Remove containers, then networks and volumes that bear the label of one lease."""
+    """Remove containers, networks and volumes that bear the label of one lease, until there are none.
+
+    Once is not enough: the engine may still be busy with what a stopped ``docker compose up`` asked of it, so
+    that things are refused for a moment or appear only now.
+
+    Raises:
+        ServiceNotReady: something is still there after a minute; says what and why.
+    """
+
+    def remove_all() -> None:
+        problems = [problem for remove in _removals(client, lease_id) if (problem := _tried(remove))]
+        left = len(list(_removals(client, lease_id)))
+        if left:
+            raise NotYet("; ".join(problems) or f"{left} things have appeared meanwhile")
+
+    wait_until(remove_all, timeout=REMOVAL, what=f"removal of what bears the lease {lease_id}")
+
+
+def _removals(client: Any, lease_id: str) -> Iterator[Callable[[], None]]:
+    """Yield what removes each thing of a lease, in the order in which that is possible."""
     wanted = {"label": f"{LEASE_LABEL}={lease_id}"}
-    gone = docker().errors.NotFound
     for container in client.containers.list(all=True, filters=wanted, ignore_removed=True):
-        _quietly(gone, container.remove, force=True, v=True)
+        yield functools.partial(container.remove, force=True, v=True)
     for network in client.networks.list(filters=wanted):
-        _quietly(gone, network.remove)
+        yield network.remove
     for volume in client.volumes.list(filters=wanted):
-        _quietly(gone, volume.remove, force=True)
+        yield functools.partial(volume.remove, force=True)
 
 
-def _quietly(gone: type[Exception], remove: Any, **options: Any) -> None:
+def _tried(remove: Callable[[], None]) -> str:
+    """Remove one thing; return why that was refused, or nothing."""
     try:
-        remove(**options)
-    except gone:
-        return
+        remove()
+    except docker().errors.NotFound:
+        return ""
+    except docker().errors.APIError as error:
+        return str(error.explanation or error)
+    return ""
 
 
 def labelled_leases(client: Any) -> dict[str, str]:
