@@ -115,6 +115,16 @@ def test_lines_after_a_torn_one_start_afresh(tmp_path: Path, monkeypatch: pytest
     assert len(problems) == 1
 
 
+def test_half_characters_are_written_as_escapes(tmp_path: Path) -> None:
+    """Undecodable bytes in file names and captured output have no UTF-8; the line is kept."""
+    journal = Journal(tmp_path, "gw0")
+    journal.write(Attempt(test=NodeId("t.py::a"), outcome=Outcome.FAILED, markers=("\udc80",)))
+    journal.close()
+    (line,) = read_lines(journal.path, [])
+    assert isinstance(line, Attempt)
+    assert line.markers == ("\\udc80",)
+
+
 def test_run_ids_sort_by_time_and_differ() -> None:
     assert new_run_id(0.0).startswith("19700101T000000-")
     assert new_run_id(0.0) < new_run_id(1.0) < new_run_id(1e9)

@@ -196,6 +196,7 @@ def test_coverage_of_workers_survives_their_end(
         def test_a(x): assert covered.double(x) == 2 * x
         """
     )
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # of a measurement around this test
     monkeypatch.setenv("COVERAGE_PROCESS_START", str(active / ".coveragerc"))
     run("-n2").assert_outcomes(passed=4)
     data = list(active.glob(".coverage.*"))

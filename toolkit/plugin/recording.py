@@ -28,8 +28,6 @@ from toolkit.records import (
 RECORDER: pytest.StashKey["Recorder"] = pytest.StashKey()
 """The recorder of a process that runs tests, in ``config.stash``."""
 
-PHASES = 3
-
 COLLECTION = "collection"
 """Journal of what was collected: written by the first worker that has collected, for all."""
 
@@ -321,7 +319,7 @@ class Recorder:
 
 def _durations(reports: list[pytest.TestReport]) -> tuple[float, float, float]:
     """Return the seconds of set-up, call and tear-down."""
-    if len(reports) == PHASES and reports[1].when == "call":  # nearly always
+    if len(reports) == outcomes.PHASES and reports[1].when == "call":  # nearly always
         return reports[0].duration, reports[1].duration, reports[2].duration
     found = {"setup": 0.0, "call": 0.0, "teardown": 0.0}
     for report in reports:

@@ -53,12 +53,11 @@ class Meter:
             own = resource.getrusage(resource.RUSAGE_SELF)
             children = resource.getrusage(resource.RUSAGE_CHILDREN)
             self._children = children.ru_utime + children.ru_stime
-            return own.ru_utime + own.ru_stime + self._children, own.ru_maxrss * _UNIT
+            return time.process_time() + self._children, own.ru_maxrss * _UNIT
 
         def _cpu(self) -> float:
             """Return CPU seconds; of the children, those known at the last reading, to save a call."""
-            own = resource.getrusage(resource.RUSAGE_SELF)
-            return own.ru_utime + own.ru_stime + self._children
+            return time.process_time() + self._children
 
     def close(self) -> None:
         """Give the descriptor back."""
