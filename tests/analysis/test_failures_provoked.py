@@ -23,6 +23,9 @@ OPTIONS = [
     "no:toolkit",
     "-p",
     "no:randomly",
+    # CPython 3.11 may lose count of its parser's depth after a recursion error ("AST constructor recursion
+    # depth mismatch"), and pytest parses the source to show a failure in its own style.
+    *(["--tb=native"] if sys.version_info < (3, 12) else []),
 ]
 
 pytestmark = [
