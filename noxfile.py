@@ -3,7 +3,8 @@
 # ///
 """Sessions of this repository: its own profiles, by the factory that every user calls, and the checks.
 
-`nox -s demo` shows the main job on the example project; `nox -s ci` is everything this repository demands.
+`nox -s demo` shows the main job on the example project; `nox -s ci` is everything this repository demands: every
+test on one Python with coverage, all but the slow ones on the others, then what goes through whole projects.
 """
 
 import sys
@@ -18,12 +19,10 @@ nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|virtualenv"
 
 CHECKS = ("lint", "typecheck", "audit", "docs", "build")
+EVERYTHING = ("fast-3.11", "fast-3.13", "e2e", "minimum-versions", *CHECKS)
 
 config = load_config()
-add_profile_sessions(
-    config,
-    alongside={"ci": ("e2e", "minimum-versions", *CHECKS), "security": ("audit",)},
-)
+add_profile_sessions(config, alongside={"ci": EVERYTHING, "security": ("audit",)})
 add_check_sessions(config, CHECKS)
 
 

@@ -10,7 +10,10 @@ import pytest
 
 from tests.sessions.nox_project import Project
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX"),
+]
 
 SUICIDE = """
 import os, signal

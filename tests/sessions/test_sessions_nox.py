@@ -7,6 +7,8 @@ import pytest
 
 from tests.sessions.nox_project import Project
 
+pytestmark = pytest.mark.slow
+
 SUMS = """
 import logging
 import pytest
