@@ -3,8 +3,8 @@
 # ///
 """Sessions of this repository: its own profiles, by the factory that every user calls, and the checks.
 
-`nox -s demo` shows the main job on the example project. `nox -s ci` is everything this repository demands: every test
-on one Python with coverage, all but the slow ones on the others, then what goes through whole projects.
+`nox -s demo` shows the main job on the example project. `nox -s ci` is everything this repository demands:
+every test on one Python with coverage, all but the slow ones on the others, then whole projects, then checks.
 """
 
 import sys
