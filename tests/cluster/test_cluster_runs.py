@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from benchmarks import cluster as cluster_bench
+from toolkit.cluster import runs
 from toolkit.cluster.batches import Answer, Batch, journal_lines, run_batch
 from toolkit.cluster.runs import ClusterRun, Settings
 from toolkit.cluster.sameness import Sameness, differences, here, project_files
@@ -119,6 +122,54 @@ def test_a_test_that_kills_its_process_is_named_and_the_rest_runs(project: Path,
     assert counted == Counter(map(NodeId, {*DEADLY_TESTS, *TESTS} - {DEADLY_TESTS[1]}))
     assert [result.crashed for result in results if result.crashed] == [NodeId(DEADLY_TESTS[1])]
     assert sum("killed its process" in line for line in said) == 2
+
+
+def test_a_batch_that_the_cluster_gives_up_is_split_until_the_one_test_is_found(
+    project: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a batch kills the machines that get it, and Dask ends it with an error."""
+    deadly = TESTS[3]
+
+    def run(batch: Batch) -> Answer:
+        if deadly in batch.tests:
+            raise MemoryError("the machine is gone")
+        return run_batch(batch)
+
+    monkeypatch.setattr(runs, "run_batch", run)
+    results = list(ClusterRun(jobs_of(TESTS), settings_for(project, address)).results())
+    counted = Counter(test for result in results for test in result.tests)
+    assert counted == Counter(map(NodeId, set(TESTS) - {deadly}))
+    assert [result.crashed for result in results if result.crashed] == [deadly]
+
+
+def test_a_batch_on_a_machine_that_does_not_answer_is_sent_again_and_counted_once(
+    project: Path, address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def run(batch: Batch) -> Answer:
+        flag = tmp_path / "cut"
+        with contextlib.suppress(FileExistsError):
+            flag.touch(exist_ok=False)
+            time.sleep(6)
+        return run_batch(batch)
+
+    monkeypatch.setattr(runs, "run_batch", run)
+    monkeypatch.setattr(runs, "LATE_FACTOR", 0.1)
+    monkeypatch.setattr(runs, "LATE_SECONDS", 1.0)
+    said: list[str] = []
+    results = list(ClusterRun(jobs_of(TESTS[:3]), settings_for(project, address), say=said.append).results())
+    counted = Counter(test for result in results for test in result.tests)
+    assert counted == Counter(map(NodeId, TESTS[:3]))
+    assert any("is late" in line for line in said)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", ["killed", "cut", "scheduler"])
+def test_totals_are_those_of_one_machine_whatever_dies(scenario: str, tmp_path: Path) -> None:
+    """Separate processes; killed with -9 in the middle of the run (benchmarks/cluster.py repeats it)."""
+    root = cluster_bench.make_project(tmp_path / "project", files=3)
+    alone = cluster_bench.run_tests(root, "-n", "0")
+    for found in cluster_bench.rehearse(scenario, root, workers=3, namespaces=False, folder=tmp_path):
+        assert cluster_bench.same(found, alone), found["output"]
 
 
 def test_serial_and_exclusive_tests_run_on_a_cluster(project: Path, address: str) -> None:

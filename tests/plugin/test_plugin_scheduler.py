@@ -34,7 +34,8 @@ class Bench:
         pytester.makeconftest(CONFTEST)
 
     def run(self, *arguments: str) -> pytest.RunResult:
-        return self.pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments, timeout=120)
+        options = ("-p", "no:cacheprovider", "-p", "no:randomly")
+        return self.pytester.runpytest_subprocess(*options, *arguments, timeout=120)
 
     def spans(self) -> list[dict[str, object]]:
         lines = self.spans_file.read_text().splitlines() if self.spans_file.exists() else []
@@ -278,3 +279,22 @@ def test_a_teardown_that_fails_during_a_pause_is_recorded_for_a_test_of_its_modu
     bad = [case for case in record.cases if case.outcome.bad]
     assert [case.test.partition("::")[0] for case in bad] == ["test_a.py"]
     assert bad[0].attempts[-1].failures[0].phase == "teardown"
+
+
+def test_pytest_randomly_shuffles_and_nothing_is_lost(bench: Bench) -> None:
+    """Every worker is shuffled alike by its seed; serial tests still run alone."""
+    bench.pytester.makepyfile(
+        """
+        import time, pytest
+        @pytest.mark.parametrize("i", range(12))
+        def test_plain(i): time.sleep(0.01)
+        @pytest.mark.serial
+        @pytest.mark.parametrize("i", range(2))
+        def test_serial(i): time.sleep(0.02)
+        """
+    )
+    result = bench.pytester.runpytest_subprocess("-p", "no:cacheprovider", "-n", "2", timeout=120)
+    result.stdout.fnmatch_lines(["*--randomly-seed=*"])
+    result.assert_outcomes(passed=14)
+    for serial in bench.named("test_serial"):
+        assert not [other for other in bench.spans() if other != serial and overlap(serial, other)]
