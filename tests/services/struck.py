@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 from toolkit.config import parse_config
@@ -58,6 +59,9 @@ def main() -> None:
         store.step = step
         with running(config, names, runtime=runtime, store=store, say=step.say):  # type: ignore[arg-type]
             step()
+            if os.environ.get("STAY"):
+                print("staying", flush=True)
+                time.sleep(60)
     print("unharmed", flush=True)
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,7 +20,7 @@ from toolkit.errors import EnvironmentFailed, RuntimeUnavailable, ServiceNotRead
 from toolkit.leases.store import LeaseStore
 from toolkit.services import control, embedded, inspection, probes, provisioning
 from toolkit.services import environment as records
-from toolkit.services.processes import marked
+from toolkit.services.processes import inside, marked
 from toolkit.services.provisioning import running, up
 from toolkit.services.servers.launch import free_port
 
@@ -52,8 +53,8 @@ def bring_up(
 
 
 def processes_in(folder: Path) -> list[str]:
-    """Return the command lines that name a folder."""
-    found = []
+    """Return the processes that work in a folder or name it in their command."""
+    found = [str(pid) for pid in inside(folder)]  # Redis shows a title instead of its command
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
@@ -270,3 +271,26 @@ def test_what_one_process_keeps_another_finds_uses_and_takes_down(
     provisioning.down(store, kept.id)
     assert list(store.leases()) == []
     assert provisioning.find_kept(store, config, ["cache"], "embedded") is None
+
+
+def test_a_folder_whose_lease_file_is_lost_is_swept_with_its_server(
+    own_world: Path, store: LeaseStore, data: Path
+) -> None:
+    """The state folder was deleted under a killed run: what lies in memory still says whose it was."""
+    environ = {**os.environ, "TOOLKIT_DATA_HOME": str(data)}
+    with subprocess.Popen(
+        [sys.executable, STRUCK, own_world.parent / "gone", own_world, "0", "SIGKILL", "embedded", "cache"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**environ, "STAY": "1"},
+    ) as child:
+        assert child.stdout is not None
+        assert any("staying" in line for line in child.stdout)
+        alive = provisioning.sweep_everything(store, environ)
+        assert [row.name for row in alive.kept] == ["cache"]
+        assert processes_in(data)
+        child.kill()
+    shutil.rmtree(own_world.parent / "gone")
+    assert len(provisioning.sweep_everything(store, environ, dry_run=True).released) == 1
+    assert len(provisioning.sweep_everything(store, environ).released) == 1
+    assert list(data.iterdir()) == []

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from toolkit.leases.store import LeaseStore
 from toolkit.services import control, engine, folders, inspection, processes, provisioning
 from toolkit.services import environment as records
 from toolkit.services.environment import Endpoint
+from toolkit.services.interrupts import uninterrupted
 from toolkit.services.limits import parse_memory
 from toolkit.services.processes import Recipe
 from toolkit.services.provisioning import running
@@ -174,3 +176,20 @@ def test_root_has_a_way_also_where_others_cannot_go(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(postgres, "_candidates", lambda: [Identity(user=65534, group=65534)])
     with pytest.raises(RuntimeUnavailable, match="refuses to run as root"):
         postgres.identify(program, tmp_path / "data" / "x")
+
+
+def cleaning(presses: int, done: list[str]) -> None:
+    with uninterrupted():
+        for _ in range(presses):
+            os.kill(os.getpid(), signal.SIGINT)
+        done.append(f"cleaned after {presses}")
+
+
+def test_an_interrupt_waits_for_the_cleaning_and_a_second_one_does_not() -> None:
+    done: list[str] = []
+    cleaning(0, done)
+    for presses in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            cleaning(presses, done)
+    assert done == ["cleaned after 0", "cleaned after 1"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

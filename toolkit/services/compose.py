@@ -22,6 +22,7 @@ from toolkit.services import processes
 from toolkit.services.engine import LEASE_LABEL, OWNER_LABEL, connected, engine_host
 from toolkit.services.environment import Endpoint, UsedRuntime
 from toolkit.services.folders import data_root, leased_folder
+from toolkit.services.interrupts import uninterrupted
 from toolkit.services.model import CLUSTER, PORTS, Container, Model, make_model, source_of, url_of
 from toolkit.services.probes import probe_of
 from toolkit.services.runtime import Order, Wanted, generated_password
@@ -212,7 +213,9 @@ def _await_all(order: Order, lease: Lease, containers: list[Container]) -> tuple
             for future in as_completed(waiting):
                 future.result()
         except BaseException:
-            order.cancelled.set()
+            with uninterrupted():
+                order.cancelled.set()
+                pool.shutdown(wait=True)
             raise
     return tuple(future.result() for future in waiting)
 

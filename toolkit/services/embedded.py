@@ -14,6 +14,7 @@ from toolkit.leases.store import Lease
 from toolkit.services import processes
 from toolkit.services.environment import Endpoint, UsedRuntime
 from toolkit.services.folders import cache_home, data_root, leased_folder
+from toolkit.services.interrupts import uninterrupted
 from toolkit.services.limits import limit
 from toolkit.services.runtime import Order, Wanted, generated_password
 from toolkit.services.servers import http, nats, postgres, rabbitmq, redis
@@ -64,7 +65,9 @@ class Embedded:
                 for future in as_completed(running):
                     future.result()
             except BaseException:
-                order.cancelled.set()  # the others stop waiting, and leaving this block is quick
+                with uninterrupted():
+                    order.cancelled.set()  # the others stop waiting, so this is quick
+                    pool.shutdown(wait=True)
                 raise
         return tuple(future.result() for future in running)
 

@@ -4,12 +4,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+
+import msgspec
 
 from toolkit.errors import EnvironmentFailed, OwnershipError
 from toolkit.leases.owners import Owner
-from toolkit.leases.store import APPLICATION, Lease, LeaseStore
+from toolkit.leases.store import APPLICATION, Lease, LeaseStore, read_lease, write_private
+
+COPY = "lease.json"
+"""Copy of the lease inside of its folder, should the lease file be lost."""
 
 ROOM = 1 << 30
 """Bytes that must be free in memory-backed storage; a container's default of 64 MB is too little."""
@@ -72,9 +77,23 @@ def leased_folder(
     path = root / lease.id
     try:
         path.mkdir(mode=0o700)
+        write_private(path / COPY, msgspec.json.encode(lease))
     except OSError as error:
         raise EnvironmentFailed(f"{path}: cannot be made: {error.strerror or error}") from error
     return path, lease
+
+
+def lost_folders(root: Path, known: Collection[str]) -> Iterator[Lease]:
+    """Yield the leases of folders whose lease file is gone, from the copy inside of each.
+
+    Args:
+        root: where folders of leases are made.
+        known: ids of leases that have a file: they are judged by it.
+    """
+    for path in root.glob(f"*/{COPY}"):
+        lease = read_lease(path)
+        if lease is not None and lease.id == path.parent.name and lease.id not in known:
+            yield msgspec.structs.replace(lease, what={**lease.what, "root": str(root)})
 
 
 def remove_folder(lease: Lease) -> None:

@@ -185,6 +185,14 @@ def marked(lease_id: str) -> Iterator[int]:
             continue
 
 
+def inside(folder: Path) -> Iterator[int]:
+    """Yield the processes whose working directory is in a folder (Linux; elsewhere none)."""
+    for link in Path("/proc").glob("[0-9]*/cwd") if sys.platform == "linux" else ():
+        with contextlib.suppress(OSError):  # gone, or another user's
+            if link.readlink().is_relative_to(folder):
+                yield int(link.parent.name)
+
+
 def collect_ended() -> None:
     """Take the exit status of servers that somebody else stopped, so that no corpse of theirs stays."""
     for pid in list(_children):

@@ -9,9 +9,12 @@ import functools
 import hashlib
 import os
 import secrets
+import signal
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -20,7 +23,7 @@ from toolkit.config.settings import Config
 from toolkit.errors import EnvironmentFailed, MissingExtra
 from toolkit.leases.owners import Owner
 from toolkit.leases.store import Lease, LeaseStore, open_leases
-from toolkit.leases.sweeping import Release, Sweep, release
+from toolkit.leases.sweeping import Release, Sweep, Swept, release
 from toolkit.leases.sweeping import sweep as sweep_leases
 from toolkit.services import environment as records
 from toolkit.services import processes
@@ -30,7 +33,8 @@ from toolkit.services.embedded import Embedded
 from toolkit.services.engine import engine_host, find_engine, remove_project, sweep_labelled
 from toolkit.services.environment import Endpoint, Environment, UsedRuntime
 from toolkit.services.external import External
-from toolkit.services.folders import remove_folder
+from toolkit.services.folders import data_root, lost_folders, remove_folder
+from toolkit.services.interrupts import uninterrupted
 from toolkit.services.probes import probe_of
 from toolkit.services.registry import find_set, stages, wanted_services
 from toolkit.services.runtime import Order, Runtime, Say, Wanted
@@ -100,11 +104,13 @@ def running(
             yield kept
             return
         owner = leases.owner("process", run=run)
-        environment = up(config, names, owner=owner, store=leases, runtime=runtime, environ=environ, say=say)
-        try:
-            yield environment
+        try:  # from here on, so that no interrupt falls between having it and caring for it
+            yield up(config, names, owner=owner, store=leases, runtime=runtime, environ=environ, say=say)
         finally:
-            down(leases, environment.id)
+            with uninterrupted():
+                owned = {each.what.get("environment", "") for each in leases.leases() if each.owner == owner}
+                for environment_id in owned:
+                    down(leases, environment_id)
 
 
 def up(
@@ -150,8 +156,9 @@ def up(
         environment = msgspec.structs.replace(environment, endpoints=endpoints, complete=True)
         records.save(store, environment)
     except BaseException as error:
-        say(f"{name}: taking down what came up")
-        down(store, order.id)
+        with uninterrupted():
+            say(f"{name}: taking down what came up")
+            down(store, order.id)
         if isinstance(error, OSError):
             raise EnvironmentFailed(f"{name}: {error}") from error
         raise
@@ -250,17 +257,50 @@ def sweep(store: LeaseStore, *, dry_run: bool = False) -> Sweep:
 
 
 def sweep_everything(store: LeaseStore, environ: Mapping[str, str], *, dry_run: bool = False) -> Sweep:
-    """Release what dead owners left, and what bears our label on the engine although its lease is lost."""
+    """Release what dead owners left, also what says so itself although its lease file is lost."""
     done = sweep(store, dry_run=dry_run)
     known = {lease.id for lease in store.leases()}
+    done = _joined(done, _sweep_lost_folders(store, data_root(environ, store.folder), known, dry_run=dry_run))
     host = engine_host(environ)
     try:
         orphans = sweep_labelled(host, known, store.judge, dry_run=dry_run)
     except (EnvironmentFailed, MissingExtra):
         return done  # no engine answers here: then nothing of ours is on it that could be removed
+    return _joined(done, orphans)
+
+
+def _joined(one: Sweep, other: Sweep) -> Sweep:
     return msgspec.structs.replace(
-        done, released=done.released + orphans.released, kept=done.kept + orphans.kept
+        one,
+        released=one.released + other.released,
+        kept=one.kept + other.kept,
+        failed=one.failed + other.failed,
     )
+
+
+def _sweep_lost_folders(store: LeaseStore, root: Path, known: Collection[str], *, dry_run: bool) -> Sweep:
+    """Remove the folders of dead owners whose lease file is gone, and the servers that run in them."""
+    rows: dict[str, list[Swept]] = {"released": [], "kept": [], "failed": []}
+    for lease in lost_folders(root, known):
+        verdict = store.judge(lease.owner)
+        outcome, why = ("released" if verdict.state == "dead" else "kept"), verdict.why
+        if outcome == "released" and not dry_run:
+            problem = _end_folder(root / lease.id, lease)
+            outcome, why = ("failed", problem) if problem else (outcome, why)
+        row = Swept(id=lease.id, kind="folder", name=lease.name, project=lease.project, why=why)
+        rows[outcome].append(row)
+    return Sweep(**{outcome: tuple(found) for outcome, found in rows.items()}, dry_run=dry_run)
+
+
+def _end_folder(path: Path, lease: Lease) -> str:
+    try:
+        for pid in processes.inside(path):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGQUIT if sys.platform != "win32" else signal.SIGTERM)
+        _release_folder(lease)
+    except (EnvironmentFailed, OSError) as error:
+        return str(error)
+    return ""
 
 
 def find_kept(
