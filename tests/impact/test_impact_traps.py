@@ -85,6 +85,11 @@ def test_what_a_cache_was_filled_with_belongs_to_whoever_uses_the_cache(project:
     assert {"test_slow_1", "test_slow_2"} <= project.run()
 
 
+def assert_selected(selected: set[str], needed: set[str]) -> None:
+    """Exactly what is needed ran; where functions are not traced, what one test opens counts for its file."""
+    assert selected == needed if sys.version_info >= (3, 12) else selected >= needed
+
+
 def test_files_folders_and_variables_are_inputs(project: Any) -> None:
     project.write("data/words.txt", "one two")
     project.write(
@@ -100,12 +105,12 @@ def test_files_folders_and_variables_are_inputs(project: Any) -> None:
     assert len(project.run()) == 5
     assert project.run() == set()
     project.write("data/words.txt", "one two three")
-    assert project.run() == {"test_file"}
+    assert_selected(project.run(), {"test_file"})
     project.write("data/more.txt", "")
-    assert project.run() == {"test_folder"}
+    assert_selected(project.run(), {"test_folder"})
     project.write("settings.local", "x")
-    assert project.run() == {"test_absent"}
-    assert project.run(SERVICE_MODE="fast") == {"test_variable"}
+    assert_selected(project.run(), {"test_absent"})
+    assert_selected(project.run(SERVICE_MODE="fast"), {"test_variable"})
 
 
 @needs_monitoring
