@@ -54,9 +54,6 @@ CREATE TABLE runs (
   failing INTEGER NOT NULL DEFAULT 0, missed INTEGER NOT NULL DEFAULT 0, reference TEXT NOT NULL DEFAULT '');
 CREATE TABLE misses (            -- failed, although selection would have left it out
   run INTEGER NOT NULL, node TEXT NOT NULL, PRIMARY KEY (run, node)) WITHOUT ROWID;
-CREATE TABLE coverage (          -- lines and arcs that a test covered: see toolkit.impact.remembered
-  environment TEXT NOT NULL, node TEXT NOT NULL, data BLOB NOT NULL,
-  PRIMARY KEY (environment, node)) WITHOUT ROWID;
 """
 
 

@@ -112,6 +112,7 @@ class Tracer:
 
     def push(self, kind: str, name: str, code: CodeType | None = None) -> Context:
         """Begin a context inside the current one, which is told about it."""
+        self._close_finished_imports()
         below = self._stack[-1]
         below.functions |= self.functions.take_all()
         self.functions.rearm()
@@ -133,6 +134,7 @@ class Tracer:
 
     def begin_test(self, name: str) -> Context:
         """Begin a test. Functions on the stacks of other threads belong to it from the start."""
+        self._close_finished_imports()
         below = self._stack[-1]
         below.functions |= self.functions.take()
         self.functions.rearm_fresh()

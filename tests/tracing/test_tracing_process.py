@@ -1,0 +1,292 @@
+"""The tracer in this process: what lands in the trail."""
+
+import gc
+import importlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from toolkit.tracing.borders import Borders
+from toolkit.tracing.session import TracedProcess
+from toolkit.tracing.tracer import may_keep
+from toolkit.tracing.trail import TrailWriter, read_trail
+
+needs_monitoring = pytest.mark.skipif(sys.version_info < (3, 12), reason="functions are traced from 3.12 on")
+
+LIB = """
+import os
+VALUE = 1
+def plain():
+    return inner()
+def inner():
+    return VALUE
+def reads(path):
+    with open(path) as stream:
+        return stream.read()
+def asks():
+    return os.environ.get("TRACED_NAME"), os.environ.get("PYTEST_SOMETHING")
+def steps():
+    yield 1
+    inner()
+    yield 2
+class Thing:
+    def method(self):
+        return [x for x in range(3)]
+"""
+
+
+class Run:
+    """A traced process around a module of its own, and its trail."""
+
+    def __init__(self, root: Path, name: str, *, early: bool = False) -> None:
+        self.root = root
+        self.name = name
+        (root / f"{name}.py").write_text(LIB)
+        self.early = self.load() if early else None
+        self.process = TracedProcess(str(root), str(root / "trails"), "main", children=False)
+        self.tracer = self.process.tracer
+        self.lib = self.early or self.load()
+
+    def load(self) -> ModuleType:
+        importlib.invalidate_caches()
+        return importlib.import_module(self.name)
+
+    def test(self, name: str, *actions: Any) -> None:
+        context = self.process.begin_test(name)
+        for action in actions:
+            action()
+        self.process.end_test(context)
+
+    def lines(self) -> list[list[Any]]:
+        return list(read_trail(self.root / "trails" / "main.trail"))
+
+    def functions(self, kind: str, name: str) -> set[str]:
+        lines = self.lines()
+        codes = {line[1]: line[3] for line in lines if line[0] == "code"}
+        return {
+            codes[number]
+            for line in lines
+            if line[0] == "touch" and line[2:4] == [kind, name]
+            for number in line[5]
+        }
+
+    def items(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for line in self.lines():
+            if line[0] == "touch" and line[3] == name:
+                for kind, values in line[4].items():
+                    found.setdefault(kind, {}).update(values)
+        return found
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    made = Run(tmp_path, f"traced_{abs(hash(tmp_path))}")
+    yield made
+    made.process.stop()
+    sys.modules.pop(made.name, None)
+
+
+@needs_monitoring
+def test_each_test_gets_the_functions_it_enters(run: Run) -> None:
+    run.test("one", run.lib.plain, run.lib.plain)
+    run.test("two", run.lib.inner)
+    run.test("three", run.lib.Thing().method)
+    run.test("four")
+    assert run.functions("test", "one") == {"plain", "inner"}
+    assert run.functions("test", "two") == {"inner"}
+    assert run.functions("test", "three") == {"Thing.method"}
+    assert run.functions("test", "four") == set()
+
+
+@needs_monitoring
+def test_assuming_never_loses_a_function(run: Run) -> None:
+    for number in range(60):
+        extra = [run.lib.Thing().method] if number % 7 == 0 else []
+        run.test(f"t{number}", run.lib.plain, *extra)
+    for number in range(60):
+        found = run.functions("test", f"t{number}")
+        assert {"plain", "inner"} <= found
+        assert number % 7 or "Thing.method" in found
+    run.tracer.functions.rearm()
+    run.test("after", run.lib.inner)
+    assert run.functions("test", "after") == {"inner"}
+
+
+@needs_monitoring
+def test_a_generator_that_goes_on_counts(run: Run) -> None:
+    steps = run.lib.steps()
+    run.test("begins", lambda: next(steps))
+    run.test("goes on", lambda: next(steps))
+    assert run.functions("test", "begins") == {"steps"}
+    assert run.functions("test", "goes on") == {"steps", "inner"}
+
+
+@needs_monitoring
+def test_contexts_in_a_test_are_apart_and_referred_to(run: Run) -> None:
+    test = run.process.begin_test("outer")
+    run.lib.inner()
+    fixture = run.tracer.push("fixture", "shared")
+    run.lib.plain()
+    run.tracer.pop(fixture)
+    run.lib.Thing().method()
+    run.process.end_test(test)
+    other = run.process.begin_test("other")
+    run.tracer.resume(fixture)
+    run.lib.plain()
+    run.tracer.pop(fixture)
+    run.tracer.pop(fixture)
+    run.process.end_test(other)
+    assert run.functions("fixture", "shared") == {"plain", "inner"}
+    assert run.functions("test", "outer") == {"inner", "Thing.method"}
+    assert run.items("outer")["uses"] == {str(fixture.number): 1}
+    assert run.items("other")["uses"] == {str(fixture.number): 1}
+
+
+@needs_monitoring
+def test_threads_count_for_the_test_that_runs(run: Run) -> None:
+    def in_thread() -> None:
+        thread = threading.Thread(target=run.lib.plain)
+        thread.start()
+        thread.join()
+
+    run.test("threaded", in_thread)
+    assert run.functions("test", "threaded") == {"plain", "inner"}
+
+
+def test_imports_are_contexts_with_their_own_name(run: Run) -> None:
+    (module,) = [line for line in run.lines() if line[0] == "module"]
+    assert module[1:3] == [run.name, f"{run.name}.py"]
+    if sys.version_info >= (3, 12):
+        assert run.functions("import", f"{run.name}.py") >= {"<module>"}
+
+
+def test_a_failed_import_ends_its_context(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "broken_one.py").write_text("raise KeyError")
+    with pytest.raises(KeyError):
+        importlib.import_module("broken_one")
+    run.test("later", run.lib.inner)
+    assert [line[3] for line in run.lines() if line[0] == "touch" and line[2] == "import"].count(
+        "broken_one.py"
+    ) == 1
+    assert run.tracer.current.kind == "session"
+
+
+def test_files_folders_absent_paths_and_variables(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.txt").write_text("x")
+    run.tracer.made.clear()  # what a test wrote itself is no input of it
+    made = tmp_path / "made.txt"
+
+    def absent() -> None:
+        with pytest.raises(FileNotFoundError):
+            run.lib.reads(tmp_path / "missing")
+
+    def own_file() -> None:
+        made.write_text("y")
+        run.lib.reads(made)
+
+    run.test(
+        "touching",
+        lambda: run.lib.reads(tmp_path / "data" / "a.txt"),
+        lambda: list((tmp_path / "data").iterdir()),
+        absent,
+        own_file,
+        run.lib.asks,
+    )
+    found = run.items("touching")
+    assert set(found["file"]) == {"data/a.txt"}
+    assert set(found["folder"]) == {"data"}
+    assert set(found["absent"]) == {"missing"}
+    assert set(found["variable"]) == {"TRACED_NAME"}
+
+
+def test_programs_that_cannot_be_followed_are_named(run: Run) -> None:
+    run.test("starting", lambda: subprocess.run(["true"], check=True))
+    assert list(run.items("starting")["everything"]) == ["subprocess: true is not traced"]
+
+
+def test_stopping_gives_everything_back(tmp_path: Path) -> None:
+    before = (os.environ.encodekey, os.environ.get("PYTHONPATH"))
+    process = TracedProcess(str(tmp_path), str(tmp_path / "trails"), "main")
+    assert "TOOLKIT_TRACE" in os.environ
+    tool = process.tracer.functions
+    process.stop()
+    assert (os.environ.encodekey, os.environ.get("PYTHONPATH")) == before
+    assert "TOOLKIT_TRACE" not in os.environ
+    assert not tool.active
+    again = TracedProcess(str(tmp_path), str(tmp_path / "trails"), "again", children=False)
+    assert again.tracer.functions.active == (sys.version_info >= (3, 12))
+    again.stop()
+
+
+@needs_monitoring
+def test_without_a_free_tool_id_nothing_breaks(tmp_path: Path) -> None:
+    taken = [number for number in (3, 4) if sys.monitoring.get_tool(number) is None]
+    for number in taken:
+        sys.monitoring.use_tool_id(number, "other")
+    try:
+        process = TracedProcess(str(tmp_path), str(tmp_path / "trails"), "main", children=False)
+        assert not process.tracer.functions.active
+        process.end_test(process.begin_test("x"))
+        process.stop()
+    finally:
+        for number in taken:
+            sys.monitoring.free_tool_id(number)
+
+
+@needs_monitoring
+def test_modules_that_were_loaded_before_are_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    run = Run(tmp_path, f"early_{abs(hash(tmp_path))}", early=True)
+    run.test("one", run.lib.plain)
+    run.process.stop()
+    assert ["early", run.name, f"{run.name}.py"] in run.lines()
+    assert run.functions("test", "one") == {"plain", "inner"}
+    gc.collect()
+
+
+def test_borders(tmp_path: Path) -> None:
+    (tmp_path / "env").mkdir()
+    borders = Borders(str(tmp_path), outside=[str(tmp_path / "env")])
+    assert borders.relative(str(tmp_path / "a" / "b.py")) == "a/b.py"
+    assert borders.relative(str(tmp_path)) == "."
+    for other in ("env/x.py", ".git/x", "lib/site-packages/x.py", "a/__pycache__/x.pyc"):
+        assert borders.relative(str(tmp_path / other)) is None, other
+    assert borders.relative("<string>") is None
+    assert borders.relative("") is None
+    assert borders.relative(os.__file__) is None
+
+
+def test_a_torn_trail_is_read_to_the_tear(tmp_path: Path) -> None:
+    trail = TrailWriter(str(tmp_path), "x")
+    trail.write(["begin", "t\udcff"], ["end"])
+    trail.write()
+    trail.close()
+    path = tmp_path / "x.trail"
+    path.write_bytes(path.read_bytes() + b'["touch", 1, "te')
+    assert list(read_trail(path)) == [["begin", "t\udcff"], ["end"]]
+    trail.write(["lost"])
+    assert trail.dropped == 1
+    assert json.loads('["end"]') == ["end"]
+
+
+def test_functions_that_may_keep_things() -> None:
+    namespace: dict[str, Any] = {}
+    exec(
+        "def stores():\n    global X\n    X = 1\n"
+        "def loads(n):\n    import_module(n)\ndef plain(a):\n    return a\n",
+        namespace,
+    )
+    assert may_keep(namespace["stores"].__code__)
+    assert may_keep(namespace["loads"].__code__)
+    assert not may_keep(namespace["plain"].__code__)
