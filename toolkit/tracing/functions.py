@@ -14,9 +14,9 @@ import sys
 from collections.abc import Callable, Iterable
 from types import CodeType
 
-STREAK = 4
+STREAK = 6
 """So many tests in a row must have entered a function before it is assumed."""
-PROBE = 24
+PROBE = 8
 """After so many tests assumptions are checked."""
 
 PREFERRED_IDS = (4, 3)
