@@ -51,6 +51,8 @@ class ProcessInputs:
         self._units: dict[int, Unit | None] = {}
         self._windows: dict[int, frozenset[int]] = {}
         self._code_numbers: dict[int, frozenset[int]] = {}
+        self._keepers = {position for position in trail.codes if self._keeps(position)}
+        self._leads_nowhere: set[int] = set()
         self._contexts: dict[int, frozenset[int]] = {}
         self._imports: dict[str, list[int]] = {}
         for _name, path, number in trail.modules:
@@ -162,12 +164,12 @@ class ProcessInputs:
         """Inputs of functions, and of what those among them that keep things did not call this time."""
         numbers: set[int] = set()
         for position in positions:
-            numbers |= self._inputs_of_code(position)
-            if self._keeps(position):
-                numbers |= self._items_of_call(position)
-                for called in self.trail.calls.get(position, set()) - positions:
-                    if not self._is_part_of_a_test(called):
-                        numbers |= self._window(called)
+            numbers |= self._code_numbers.get(position) or self._inputs_of_code(position)
+        for position in positions & self._keepers:
+            numbers |= self._items_of_call(position)
+            for called in self.trail.calls.get(position, set()) - positions:
+                if not self._is_part_of_a_test(called):
+                    numbers |= self._window(called)
         return numbers
 
     def _keeps(self, position: int) -> bool:
@@ -327,13 +329,18 @@ class ProcessInputs:
         return frozenset(numbers)
 
     def _lazily_imported(self, numbers: Iterable[int]) -> set[str]:
+        """Return the modules that functions among the inputs import when they run, or were seen to load."""
         found: set[str] = set()
-        for number in numbers:
+        for number in set(numbers) - self._leads_nowhere:
             item = self.intern.inputs[number]
+            leads: set[str] = set()
             if item.kind == "function":
-                found |= self.graph.imported_in(item.name, item.unit)
+                leads = self.graph.imported_in(item.name, item.unit)
             elif item.kind == "module":
-                found.add(item.name)
+                leads = {item.name}
+            if not leads:
+                self._leads_nowhere.add(number)
+            found |= leads
         return found
 
     def _reach(self, seeds: tuple[str, ...], own_file: str = "") -> frozenset[int]:
@@ -350,7 +357,7 @@ class ProcessInputs:
 
 
 def _is_conftest(path: str) -> bool:
-    return PurePosixPath(path).name == "conftest.py"
+    return path == "conftest.py" or path.endswith("/conftest.py")
 
 
 def _is_above(conftest: str, file: str) -> bool:

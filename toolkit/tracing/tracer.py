@@ -13,9 +13,9 @@ process, and for the rest of a test in which a function that may keep things (:f
 the first time. ``toolkit.impact`` decides which functions keep things, and follows the calls from these.
 """
 
-import dis
 import hashlib
 import io
+import opcode
 import os
 import sys
 from types import CodeType, FrameType
@@ -362,7 +362,11 @@ def _module_name(frame: FrameType | None) -> str:
     return ""
 
 
-_STORES = frozenset({"STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "STORE_SUBSCR", "STORE_DEREF"})
+_STORES = frozenset(
+    opcode.opmap[name]
+    for name in ("STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "STORE_SUBSCR", "STORE_DEREF")
+    if name in opcode.opmap
+)
 _KEEPERS = frozenset(
     {
         "__import__",
@@ -390,6 +394,4 @@ def may_keep(code: CodeType) -> bool:
     """
     if code.co_name == "<module>":
         return False
-    return not _KEEPERS.isdisjoint(code.co_names) or any(
-        instruction.opname in _STORES for instruction in dis.get_instructions(code)
-    )
+    return not (_KEEPERS.isdisjoint(code.co_names) and _STORES.isdisjoint(code.co_code[::2]))

@@ -1,0 +1,74 @@
+"""``invoke plan.*`` on a project that pytest --impacted has recorded."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RUN = """
+from invoke.program import Program
+from toolkit.tasks import ns
+Program(namespace=ns).run()
+"""
+
+
+class Recorded:
+    """A project with two recorded tests, and the tasks run in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "pyproject.toml").write_text("[tool.toolkit]\n[tool.pytest.ini_options]\npythonpath = '.'\n")
+        (root / "lib.py").write_text("def f():\n    return 1\n")
+        (root / "test_a.py").write_text("import lib\ndef test_one(): lib.f()\n")
+        (root / "test_b.py").write_text("def test_two(): pass\n")
+
+    def run(self, *command: str, code: int = 0) -> str:
+        environ = {
+            key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "TOOLKIT"))
+        }
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=self.root,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout if code == 0 else done.stderr
+
+    def invoke(self, *arguments: str, code: int = 0) -> str:
+        return self.run("-c", RUN, *arguments, code=code)
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Recorded:
+    project = Recorded(tmp_path)
+    project.run("-m", "pytest", "-q", "--impacted", "-p", "no:randomly", "-W", "ignore")
+    return project
+
+
+def test_explain_says_why(recorded: Recorded) -> None:
+    before = json.loads(recorded.invoke("plan.explain", "test_a.py::test_one", "--json"))
+    assert not before["selected"]
+    assert before["outcomes"] == "P"
+    (recorded.root / "lib.py").write_text("def f():\n    return 2\n")
+    after = json.loads(recorded.invoke("plan.explain", "test_a.py::test_one", "--json"))
+    assert after["selected"]
+    assert after["cause"] == "changed"
+    assert any("lib.py" in item for item in after["changed"])
+    assert "lib.py" in recorded.invoke("plan.explain", "test_a.py::test_one")
+    assert "did you mean" in recorded.invoke("plan.explain", "test_a.py::test_on", code=2)
+
+
+def test_records_move_between_machines(recorded: Recorded) -> None:
+    assert "MB" in recorded.invoke("plan.export", "cache/file")
+    (recorded.root / ".toolkit" / "dependencies.sqlite").unlink()
+    assert "nothing is recorded yet" in recorded.invoke("plan.recall", code=2)
+    assert "2 tests added" in recorded.invoke("plan.import", "cache/file")
+    assert not json.loads(recorded.invoke("plan.explain", "test_b.py::test_two", "--json"))["selected"]
+    assert json.loads(recorded.invoke("plan.recall", "--json"))["recall"] is None
+    assert "misses" in recorded.invoke("plan.recall")
