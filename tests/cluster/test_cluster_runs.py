@@ -2,9 +2,9 @@
 
 import contextlib
 import os
+import subprocess
 import sys
 import time
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,17 +52,44 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """A real scheduler and two real workers, each with one thread, in this process."""
-    from distributed import LocalCluster
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real scheduler and two real workers with one thread each, in processes of their own.
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        options: dict[str, Any] = {"processes": False, "protocol": "tcp", "dashboard_address": None}
-        with LocalCluster(  # type: ignore[no-untyped-call]
-            n_workers=2, threads_per_worker=1, host="127.0.0.1", **options
-        ) as cluster:
-            yield cluster.scheduler_address
+    Not in this one: their threads draw random numbers, which hypothesis forbids while it draws its own.
+    """
+    folder = tmp_path_factory.mktemp("cluster")
+    file = folder / "scheduler.json"
+    scheduler = ["dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+    worker = ["dask_worker", "--nthreads", "1", "--no-nanny", "--host", "127.0.0.1", "--no-dashboard"]
+    with contextlib.ExitStack() as stack:
+        for command in (scheduler, worker, worker):
+            stack.enter_context(_process(command, file, folder))
+        end = time.monotonic() + 60
+        while not file.exists() or "tcp://" not in file.read_text("utf-8"):
+            assert time.monotonic() < end, "no scheduler after a minute"
+            time.sleep(0.05)
+        yield msgspec.json.decode(file.read_bytes())["address"]
+
+
+@contextlib.contextmanager
+def _process(command: list[str], file: Path, folder: Path) -> Iterator[None]:
+    words = [
+        sys.executable,
+        "-m",
+        f"distributed.cli.{command[0]}",
+        "--scheduler-file",
+        str(file),
+        *command[1:],
+    ]
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+    process = subprocess.Popen(
+        words, cwd=folder, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
 def settings_for(project: Path, address: str, **changes: Any) -> Settings:
