@@ -234,7 +234,7 @@ def test_a_killed_run_is_taken_up_by_the_next(project: Any) -> None:
     )
     environ = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "TOOLKIT"))}
     process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "--impacted"],
+        [sys.executable, "-m", "pytest", "--impacted", "-p", "no:randomly"],
         cwd=project.root,
         env=environ,
         stdout=subprocess.DEVNULL,

@@ -117,6 +117,6 @@ def test_a_timeout_ends_the_process_and_the_run_goes_on(project: pytest.Pytester
         def test_fine(): pass
         """
     )
-    result = project.runpytest_subprocess("-p", "no:randomly", "--timeout=2", timeout=60)
+    result = project.runpytest_subprocess("-p", "no:randomly", "--timeout=8", timeout=90)
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*[Tt]imeout*"])

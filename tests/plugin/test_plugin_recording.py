@@ -248,7 +248,7 @@ def test_the_peak_memory_of_a_test_is_its_own(
     run().assert_outcomes(passed=3)
     _, greedy, again = (case.attempts[0].memory or 0 for case in record().cases)
     assert greedy > 200_000_000  # not "so much more than before": what others left may be freed meanwhile
-    assert again < greedy - 100_000_000  # part of what was freed may stay with the process
+    assert again < greedy - 50_000_000  # part of what was freed may stay with the process
 
 
 def test_cpu_time_includes_child_processes(
