@@ -84,6 +84,7 @@ class Recorder:
         self.journal = journal
         self.worker = worker
         self.config = config
+        self._measured = measured()
         self._folder = folder
         self._root = config.rootpath
         self._meter = Meter()
@@ -117,7 +118,7 @@ class Recorder:
     @pytest.hookimpl(wrapper=True)
     def pytest_sessionfinish(self) -> Generator[None, None, None]:
         """Say that the process ended by itself; the last tear-downs are over by then."""
-        save_coverage()
+        save_coverage(self._measured, self.config)
         if activation.is_worker(self.config):
             self.config.workeroutput["toolkit_dropped"] = self.journal.dropped  # type: ignore[attr-defined]
         yield
@@ -328,14 +329,18 @@ def _durations(reports: list[pytest.TestReport]) -> tuple[float, float, float]:
     return found["setup"], found["call"], found["teardown"]
 
 
-def save_coverage() -> None:
+def measured() -> Any:
+    """Return the measurement by coverage that is under way in this process; None: there is none."""
+    coverage = sys.modules.get("coverage")
+    return None if coverage is None else coverage.Coverage.current()
+
+
+def save_coverage(measurement: Any, config: pytest.Config) -> None:
     """Write what coverage has measured so far: a worker that is terminated later does not lose it.
 
-    pytest-cov looks after its own measurement.
+    Args:
+        measurement: the one that was under way at the start; tests may have begun and ended others since.
+        config: of the session: where pytest-cov takes part, it looks after its own measurement.
     """
-    coverage = sys.modules.get("coverage")
-    if coverage is None or "pytest_cov.plugin" in sys.modules:
-        return
-    current = coverage.Coverage.current()
-    if current is not None:
-        current.save()
+    if measurement is not None and not config.pluginmanager.has_plugin("_cov"):
+        measurement.save()
