@@ -95,7 +95,7 @@ class ServiceSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     cpus: Cpus | None = None
     """Ceiling of each service that names none, in cores."""
     replicas: dict[Name, Copies] = {}
-    """Service → copies: an ``http`` service behind a load balancer, PostgreSQL with hot standbys."""
+    """Service → copies: an ``http`` service behind a load balancer."""
 
 
 BUILT_IN_SERVICES: dict[str, dict[str, Any]] = {
