@@ -27,7 +27,7 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
 
     test: NodeId
     code: tuple[str, ...] = ()
-    """Source files whose functions it executed."""
+    """Source files that it executed (Python 3.11: that it reaches by imports)."""
     data: tuple[str, ...] = ()
     """Other files that it read."""
     variables: tuple[str, ...] = ()
@@ -89,7 +89,7 @@ def needs_of(job: Job, inputs: Iterable[tuple[str, str]] | None) -> Needs:
     """
     found = list(inputs or ())
     own = job.file
-    code = {name for kind, name in found if kind == "function" and name != own}
+    code = {name for kind, name in found if kind in _CODE and name != own}
     variables = {name for kind, name in found if kind == "variable"}
     resources = set(job.uses) | ({f"group {job.group}"} if job.group else set())
     return Needs(
@@ -102,6 +102,9 @@ def needs_of(job: Job, inputs: Iterable[tuple[str, str]] | None) -> Needs:
         duration=job.duration,
         recorded=inputs is not None,
     )
+
+
+_CODE = frozenset({"function", "module", "source"})  # kinds of toolkit.impact.inputs; 3.11 knows whole files
 
 
 def report_on(jobs: Sequence[Job], needs: Sequence[Needs], workers: Iterable[int] = (1, 2, 4, 8)) -> Report:
