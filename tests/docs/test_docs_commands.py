@@ -125,7 +125,18 @@ def test_pages_do_what_they_say(page: Path, tmp_path: Path, wheels: Path) -> Non
 
 def reader(folder: Path, wheels: Path) -> dict[str, str]:
     """Return the environment of somebody who has activated .venv and has nothing else of ours."""
-    foreign = ("TOOLKIT_", "PYTEST_", "COV", "NOX", "CI", "GITHUB_", "VIRTUAL_ENV", "PYTHON", "UV_RUN")
+    foreign = (
+        "TOOLKIT_",
+        "PYTEST_",
+        "COV",
+        "NOX",
+        "CI",
+        "GITHUB_",
+        "VIRTUAL_ENV",
+        "PYTHON",
+        "UV_RUN",
+        "UV_PROJECT",
+    )
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     ours = Path(sys.prefix) / "bin"
     others = [entry for entry in kept["PATH"].split(os.pathsep) if Path(entry) != ours]
