@@ -1,13 +1,16 @@
 """Plans and worker counts: sums that add up, targets that are met or refused with the reason."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.xdist_model import Model
 from toolkit.errors import PlanError
+from toolkit.plugin.xdist_scheduler import ToolkitScheduling
 from toolkit.records import NodeId
 from toolkit.scheduling.jobs import Experience, Job, Traits
 from toolkit.scheduling.makespan import bound, makespan
@@ -142,3 +145,22 @@ def test_shards_of_a_plan_cover_what_is_collected_also_new_tests(
     assert sorted(test for part in parts for test in part) == sorted(tests)
     backwards = [shard_of(plan, collected[::-1], number, count) for number in range(1, count + 1)]
     assert [set(part) for part in parts] == [set(part) for part in backwards]
+
+
+@pytest.mark.parametrize("wrong", [30.0, 0.0001])
+@pytest.mark.parametrize("workers", [2, 4, 8])
+def test_one_measurement_that_is_far_off_does_not_ruin_the_balance(wrong: float, workers: int) -> None:
+    """A test was stalled (or suspiciously quick) when it was measured; the others are as measured."""
+    durations = [0.001 * (1 + number % 7) for number in range(2000)]
+    ids = [f"f{number // 50}.py::t{number}" for number in range(2000)]
+    real = dict(zip(ids, durations, strict=True))
+    real[ids[777]] = 0.05
+    experience = {NodeId(test): Experience(duration=seconds) for test, seconds in real.items()}
+    experience[NodeId(ids[777])] = Experience(duration=wrong)
+
+    def make(config: Any) -> ToolkitScheduling:
+        return ToolkitScheduling(config, lambda _workers: {}, expected=workers, experience=experience)
+
+    model = Model([ids] * workers, real, make, latency=0.0003)
+    model.run()
+    assert model.makespan <= 1.1 * max(sum(real.values()) / workers, 0.05)

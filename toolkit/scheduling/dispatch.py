@@ -142,9 +142,8 @@ class Dispatch:
         self.seats: dict[Hashable, Seat] = {}
         self._largest_batch = largest_batch or max(len(jobs), 1)
         self._owners: dict[str, Seat] = {}
-        self._expected = 0.0
-        self._actual = 0.0
-        self._measured = all(job.known for job in jobs)
+        self._measured = any(job.known for job in jobs)
+        self._ratio = 1.0 if self._measured else None
         self._drained = False
         self._soloist: Seat | None = None
 
@@ -359,13 +358,17 @@ class Dispatch:
     @property
     def _pace(self) -> float:
         """Seconds that a job really takes per expected second, of late."""
-        if self._expected:
-            return self._actual / self._expected
-        return 1.0 if self._measured else 1e3  # nothing known: one job at a time
+        return 1e3 if self._ratio is None else self._ratio  # nothing known: one job at a time
 
     def _learn(self, job: Job, seconds: float) -> None:
-        self._expected = 0.98 * self._expected + max(job.duration, 1e-6)
-        self._actual = 0.98 * self._actual + seconds
+        """Follow the machine's speed; one job that took much more or less than before says little of it."""
+        ratio = seconds / max(job.duration, 1e-6)
+        if self._ratio is None:
+            self._ratio = ratio
+            return
+        if self._measured:
+            ratio = min(max(ratio, 0.25), 4.0)
+        self._ratio += 0.05 * (ratio - self._ratio)
 
     def _budget(self) -> float:
         """Seconds that a worker should have ahead: less and less towards the end."""
@@ -380,7 +383,8 @@ class Dispatch:
         """
         seconds = seat.load * self._pace
         enough = budget if len(seat.queue) == 1 else budget / 2
-        return bool(seat.queue) and seconds >= max(enough, self._pacing.least)
+        fair = self.pool.left / (2 * max(len(self._open()), 1))
+        return bool(seat.queue) and (seconds >= max(enough, self._pacing.least) or 0 < fair <= seat.load)
 
 
 def _ahead(seat: Seat) -> Iterable[Job | None]:

@@ -4,6 +4,8 @@ import heapq
 import itertools
 from collections.abc import Sequence
 
+import msgspec
+
 from toolkit.scheduling.dispatch import Dispatch
 from toolkit.scheduling.dispatch import Order as Sending
 from toolkit.scheduling.jobs import Job
@@ -28,14 +30,41 @@ def makespan(jobs: Sequence[Job], workers: int, *, overtake: bool = True) -> flo
     return _simulate(Dispatch(jobs, overtake=overtake), workers)
 
 
-def bound(jobs: Sequence[Job], workers: int) -> float:
-    """No schedule is shorter: serial jobs, then the mean load, the longest job or the longest chain."""
-    serial = sum(job.duration for job in jobs if job.serial)
+class Outline(msgspec.Struct, frozen=True, kw_only=True):
+    """What bounds the time of jobs on any number of workers, in seconds.
+
+    Attributes:
+        serial: of the jobs that run alone.
+        parallel: of the others.
+        longest: of these, the longest single one.
+        chain: of these, the longest group or chain of one resource.
+    """
+
+    serial: float
+    parallel: float
+    longest: float
+    chain: float
+
+    def bound(self, workers: int) -> float:
+        """No schedule is shorter: serial jobs, then the mean load, the longest job or the longest chain."""
+        return self.serial + max(self.parallel / max(workers, 1), self.longest, self.chain)
+
+
+def outline(jobs: Sequence[Job]) -> Outline:
+    """Sum up jobs; linear."""
     others = [job for job in jobs if not job.serial]
-    longest = max((job.duration for job in others), default=0.0)
-    chain = max((unit.left for unit in make_units(others) if unit.whole), default=0.0)
-    mean = sum(job.duration for job in others) / max(workers, 1)
-    return serial + max(mean, longest, chain)
+    bound_together = [job for job in others if job.group or job.uses]
+    return Outline(
+        serial=sum(job.duration for job in jobs if job.serial),
+        parallel=sum(job.duration for job in others),
+        longest=max((job.duration for job in others), default=0.0),
+        chain=max((unit.left for unit in make_units(bound_together)), default=0.0),
+    )
+
+
+def bound(jobs: Sequence[Job], workers: int) -> float:
+    """No schedule of these jobs on so many workers is shorter."""
+    return outline(jobs).bound(workers)
 
 
 def _simulate(dispatch: Dispatch, workers: int) -> float:

@@ -138,6 +138,8 @@ def _slowest(jobs: Sequence[Job], shards: int, machine: Machine, wanted: Wanted)
 
 
 def _parts(jobs: Sequence[Job], shards: int) -> list[list[Job]]:
+    if shards == 1:
+        return [list(jobs)]
     by_test = {job.test: job for job in jobs}
     return [[by_test[test] for test in part] for part in split(jobs, shards)]
 

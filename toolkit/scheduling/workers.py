@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from toolkit.scheduling.jobs import Job
-from toolkit.scheduling.makespan import makespan
+from toolkit.scheduling.makespan import SIMULATED, makespan, outline
 
 MOST_PER_CORE = 4
 """Tests that wait (for servers, disks, sleeps) may share a core, but at most so many."""
@@ -71,22 +71,50 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.workers} workers, predicted from earlier runs ({others})"
 
 
-def predict(jobs: Sequence[Job], workers: int, *, cores: int, costs: Costs) -> float:
-    """Return the predicted seconds of a run.
+class Workload:
+    """Jobs whose time is predicted for several numbers of workers.
 
-    It can be no shorter than the schedule, than the CPU work on all cores, and than the controller's work.
+    Args:
+        jobs: what will run.
+        cores: of the machine.
+        costs: of the machine.
     """
-    count = len(jobs)
-    if workers == 0:
-        return costs.collection + sum(job.duration for job in jobs) + count * costs.test
-    per_test = costs.test + costs.report
-    start = (
-        costs.worker + costs.collection * max(1.0, workers / cores) if costs.start is None else costs.start
-    )
-    cpu = sum(job.duration if job.cpu is None else min(job.cpu, job.duration * cores) for job in jobs)
-    schedule = makespan(jobs, workers) + count * per_test / workers
-    work = (cpu + count * (per_test + costs.controller)) / cores
-    return start + max(schedule, work, count * costs.controller)
+
+    def __init__(self, jobs: Sequence[Job], cores: int, costs: Costs) -> None:
+        self._jobs = jobs
+        self._cores = cores
+        self._costs = costs
+        self._outline = outline(jobs)
+        self._cpu = sum(
+            job.duration if job.cpu is None else min(job.cpu, job.duration * cores) for job in jobs
+        )
+
+    def seconds(self, workers: int) -> float:
+        """Return the predicted seconds of a run.
+
+        It is no shorter than the schedule, the CPU work on all cores, and the work of the controller.
+        """
+        count, costs, cores = len(self._jobs), self._costs, self._cores
+        if workers == 0:
+            total = self._outline.serial + self._outline.parallel
+            return costs.collection + total + count * costs.test
+        per_test = costs.test + costs.report
+        start = costs.start
+        if start is None:
+            start = costs.worker + costs.collection * max(1.0, workers / cores)
+        schedule = self._schedule(workers) + count * per_test / workers
+        work = (self._cpu + count * (per_test + costs.controller)) / cores
+        return start + max(schedule, work, count * costs.controller)
+
+    def _schedule(self, workers: int) -> float:
+        if len(self._jobs) > SIMULATED:
+            return self._outline.bound(workers)
+        return makespan(self._jobs, workers)
+
+
+def predict(jobs: Sequence[Job], workers: int, *, cores: int, costs: Costs) -> float:
+    """Return the predicted seconds of a run of these jobs on one machine."""
+    return Workload(jobs, cores, costs).seconds(workers)
 
 
 def choose_workers(
@@ -101,8 +129,9 @@ def choose_workers(
         most: never more than this.
     """
     costs = costs or Costs()
+    load = Workload(jobs, cores, costs)
     rows = [
-        Prediction(workers=workers, seconds=predict(jobs, workers, cores=cores, costs=costs))
+        Prediction(workers=workers, seconds=load.seconds(workers))
         for workers in _candidates(jobs, cores, most)
     ]
     best = rows[0]
