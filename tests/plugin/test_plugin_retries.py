@@ -230,3 +230,26 @@ def test_dies():
     )
     run("--retries=1", "-n1").assert_outcomes(passed=1)
     assert tries(record(), "test_dies") == [(1, "failed"), (2, "crashed"), (3, "passed")]
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n1"])
+def test_each_try_of_an_isolated_test_is_a_process_of_its_own(
+    pytester: pytest.Pytester, run: Run, active: Path, record: Record, workers: str
+) -> None:
+    pytester.makepyfile(
+        COUNTING
+        + """
+import os
+@pytest.mark.isolated
+def test_alone():
+    pathlib.Path(f"{times('alone')}.pid").write_text(str(os.getpid()))
+    assert times("second") == 2
+def test_here(): pathlib.Path("here.pid").write_text(str(os.getpid()))
+"""
+    )
+    result = run("--retries", "1", workers)
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["flaky: *::test_alone passed on try 2"])
+    assert tries(record(), "test_alone") == [(1, "failed"), (2, "passed")]
+    pids = {file.read_text(encoding="utf-8") for file in active.glob("*.pid")}
+    assert len(pids) == 3

@@ -32,9 +32,10 @@ STRIPPED = (
     "--plan",
     "--run-list",
     "--record",
+    "--retries",
     "--cluster",
 )
-"""Options that choose among tests or record: the process that started us does that."""
+"""Options that choose among tests, repeat or record them: the process that started us does that."""
 OWN_PLUGIN = ("-p", "toolkit.plugin.isolated_child", "--no-record")
 PHASES = ("setup", "call", "teardown")
 SHOWN_OUTPUT = 20_000
@@ -54,17 +55,31 @@ def wanted(config: pytest.Config) -> bool:
     return ISOLATED not in os.environ and not any(getattr(options, name, False) for name in watched)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Run an isolated test elsewhere; others are left to whoever runs them."""
-    if item.get_closest_marker("isolated") is None:
-        return None
-    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    for report in run_elsewhere(item):
-        item.ihook.pytest_runtest_logreport(report=report)
-    _tear_down_for(item, nextitem)
-    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-    return True
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Take part if there is an isolated test; cost the others nothing."""
+    if any(map(is_isolated, session.items)):
+        session.config.pluginmanager.register(_Elsewhere(), "toolkit-elsewhere")
+
+
+def is_isolated(item: pytest.Item) -> bool:
+    """Tell whether a test wants a process of its own."""
+    return "isolated" in item.keywords and item.get_closest_marker("isolated") is not None
+
+
+class _Elsewhere:
+    """Runs the isolated tests; toolkit.plugin.retries does so itself for those that it may try again."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+        """Run an isolated test elsewhere; others are left to whoever runs them."""
+        if not is_isolated(item):
+            return None
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        for report in run_elsewhere(item):
+            item.ihook.pytest_runtest_logreport(report=report)
+        tear_down_for(item, nextitem)
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
 
 
 def run_elsewhere(item: pytest.Item) -> Iterator[pytest.TestReport]:
@@ -117,7 +132,13 @@ def child_arguments(config: pytest.Config) -> list[str]:
         if skip:
             skip = False
         elif argument.startswith(STRIPPED):
-            skip = "=" not in argument and argument in {"--shard", "--plan", "--run-list", "--cluster"}
+            skip = "=" not in argument and argument in {
+                "--shard",
+                "--plan",
+                "--run-list",
+                "--cluster",
+                "--retries",
+            }
         else:
             kept.append(argument)
     kept += ["-p", "no:cacheprovider"]
@@ -165,7 +186,7 @@ def _failed(
     )
 
 
-def _tear_down_for(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+def tear_down_for(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """Tear down what earlier tests left here and the next one does not need: nobody else does it now."""
     session: Any = item.session
     call = pytest.CallInfo.from_call(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from _pytest.runner import call_and_report  # the one function that runs a phase with all plugins' hooks
 
+from toolkit.plugin.isolated import is_isolated, run_elsewhere, tear_down_for
 from toolkit.plugin.outcomes import is_bad, is_subtest
 from toolkit.plugin.recording import RECORDER
 
@@ -83,6 +84,8 @@ class Retries:
         try:
             item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
             self._run(item, nextitem, retries)
+            if is_isolated(item):
+                tear_down_for(item, nextitem)
             item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         finally:
             self._trying = False
@@ -126,6 +129,8 @@ class Retries:
         pytest tears down what the next node does not need, so the test's parent as the next node keeps the
         class, the module and the session as they are.
         """
+        if is_isolated(item):
+            return list(run_elsewhere(item))
         has_request = hasattr(item, "_request")
         if has_request and not item._request:  # type: ignore[attr-defined]  # noqa: SLF001
             item._initrequest()  # type: ignore[attr-defined]  # noqa: SLF001 - as pytest itself does for us
