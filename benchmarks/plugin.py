@@ -1,7 +1,8 @@
 """What the pytest plugin costs: recording 10,000 trivial tests, and being installed but inert.
 
-CPU seconds (user + system, with all workers) of whole pytest processes, plain and recorded in turn, so that a
-busy machine disturbs both alike. The ratio is the median of the ratios of neighbours.
+CPU seconds (user + system, with all workers) of whole pytest processes, in turn and in random order, so that
+a busy machine disturbs all alike: plain (without the plugin), active (all of the plugin but recording) and
+recorded. The ratio is the median of the ratios of each round; "best of each" compares the quickest rounds.
 
     uv run benchmarks/plugin.py [--tests N] [--files N] [--repeat N] [--workers 0,2] [--json]
 """
@@ -9,6 +10,7 @@ busy machine disturbs both alike. The ratio is the median of the ratios of neigh
 import argparse
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -42,14 +44,15 @@ def main() -> None:
         print(json.dumps({"tests": options.tests, "recording": results, "inert": inert}))
         return
     print(
-        f"{options.tests} trivial tests in {options.files} files, {options.repeat} pairs of runs, CPU seconds"
+        f"{options.tests} trivial tests in {options.files} files, {options.repeat} rounds, CPU seconds (median)"
     )
-    print(f"{'workers':>8} {'plain':>8} {'recorded':>9} {'ratio':>7} {'best ratio':>11} {'per test':>10}")
+    print(
+        f"{'workers':>8} {'plain':>8} {'active':>8} {'recorded':>9} {'recorded/plain':>15} {'best of each':>13}"
+    )
     for row in results:
         print(
-            f"{row['workers']:>8} {row['plain']:>8.2f} {row['recorded']:>9.2f} {row['ratio']:>7.3f} "
-            f"{row['ratio_of_best']:>11.3f} "
-            f"{(row['recorded'] - row['plain']) / options.tests * 1e6:>7.1f} us"
+            f"{row['workers']:>8} {row['plain']:>8.2f} {row['active']:>8.2f} {row['recorded']:>9.2f} "
+            f"{row['ratio']:>15.3f} {row['ratio_of_best']:>13.3f}"
         )
     print(f"inert: import {inert['milliseconds']:.1f} ms over pytest itself, {inert['modules']} modules")
 
@@ -65,27 +68,31 @@ def write_suite(root: Path, tests: int, files: int) -> None:
 def measure(root: Path, workers: int, repeat: int) -> dict[str, Any]:
     command = [sys.executable, "-m", "pytest", "-q", "-n", str(workers), "-p", "no:cacheprovider"]
     cpu(command, root, {})  # compiles the files
-    plain, recorded = [], []
+    ways: dict[str, list[float]] = {"plain": [], "active": [], "recorded": []}
+    options = {"plain": ["-p", "no:toolkit"], "active": ["--no-record"], "recorded": []}
     for number in range(repeat):
-        record = {"TOOLKIT_RUN_DIR": str(root / "runs" / f"{workers}-{number}")}
-        pair = [(plain, [*command, "-p", "no:toolkit"], {}), (recorded, command, record)]
-        for times, arguments, environ in pair if number % 2 else reversed(pair):
-            times.append(cpu(arguments, root, environ))
-    ratios = [after / before for before, after in zip(plain, recorded, strict=True)]
+        for way in random.sample(list(ways), len(ways)):
+            environ = {"TOOLKIT_RUN_DIR": str(root / "runs" / f"{workers}-{number}-{way}")}
+            ways[way].append(cpu([*command, *options[way]], root, environ))
+    ratios = [after / before for before, after in zip(ways["plain"], ways["recorded"], strict=True)]
     return {
         "workers": workers,
-        "plain": statistics.median(plain),
-        "recorded": statistics.median(recorded),
+        **{way: statistics.median(times) for way, times in ways.items()},
         "ratio": statistics.median(ratios),
-        "ratio_of_best": min(recorded) / min(plain),
-        "ratios": ratios,
+        "ratio_of_best": min(ways["recorded"]) / min(ways["plain"]),
+        "rounds": ways,
     }
 
 
 def cpu(command: list[str], root: Path, environ: dict[str, str]) -> float:
     """Run a command to its end; return the CPU seconds of it and of its children."""
     process = subprocess.Popen(
-        command, cwd=root, env={**os.environ, **environ}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command,
+        cwd=root,
+        env={**os.environ, **environ},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     assert process.stdout is not None
     output = process.stdout.read()
