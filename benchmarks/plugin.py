@@ -43,12 +43,8 @@ def main() -> None:
     if options.json:
         print(json.dumps({"tests": options.tests, "recording": results, "inert": inert}))
         return
-    print(
-        f"{options.tests} trivial tests in {options.files} files, {options.repeat} rounds, CPU seconds (median)"
-    )
-    print(
-        f"{'workers':>8} {'plain':>8} {'active':>8} {'recorded':>9} {'recorded/plain':>15} {'best of each':>13}"
-    )
+    print(f"{options.tests} trivial tests in {options.files} files, {options.repeat} rounds, CPU seconds")
+    print(f"{'workers':>8} {'plain':>8} {'active':>8} {'recorded':>9} {'ratio':>15} {'of the best':>13}")
     for row in results:
         print(
             f"{row['workers']:>8} {row['plain']:>8.2f} {row['active']:>8.2f} {row['recorded']:>9.2f} "
