@@ -20,8 +20,8 @@ from toolkit.cluster.runs import ClusterRun, Settings
 from toolkit.cluster.sameness import Sameness, differences, here, project_files
 from toolkit.errors import EnvironmentFailed
 from toolkit.records import Attempt, NodeId
-from toolkit.scheduling.dispatch import Pacing
 from toolkit.scheduling.jobs import Job
+from toolkit.scheduling.seats import Pacing
 
 SUITE = """
 import os, pytest

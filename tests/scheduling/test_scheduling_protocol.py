@@ -176,3 +176,15 @@ def test_a_late_worker_that_cannot_help_does_not_block_the_run() -> None:
     assert scheduler.unrunnable
     assert {span.test for span in model.spans} | set(scheduler.unrunnable) == set(suite.ids)
     assert "is gone" in model.config.problems[0]
+
+
+def test_rounding_errors_do_not_make_an_idle_worker_look_busy() -> None:
+    """Found by a long search: after the last long job, 2e-16 seconds were left in the books for ever."""
+    base = {"file": 0, "uses": (), "shared": False, "serial": False, "group": "", "known": True}
+    rows = [base | {"duration": 0.0, "serial": True, "known": False}] * 4
+    rows += [base | {"duration": 0.0, "group": "g", "known": False}, base | {"duration": 0.001, "group": "g"}]
+    rows += [base | {"duration": 1.0}, base | {"duration": 0.0}]
+    suite = Suite(rows)
+    model = Model([suite.ids], suite.durations, suite.scheduler)
+    model.run()
+    assert sorted(span.test for span in model.spans) == sorted(suite.ids)

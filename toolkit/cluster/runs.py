@@ -24,9 +24,10 @@ from toolkit.cluster.batches import (
 from toolkit.cluster.sameness import Sameness
 from toolkit.errors import EnvironmentFailed, MissingExtra
 from toolkit.records import Attempt, NodeId, TestBegun
-from toolkit.scheduling.dispatch import PAUSE, Dispatch, Pacing
-from toolkit.scheduling.dispatch import Order as Sending
+from toolkit.scheduling.dispatch import Dispatch
 from toolkit.scheduling.jobs import Job
+from toolkit.scheduling.seats import PAUSE, Pacing
+from toolkit.scheduling.seats import Order as Sending
 
 PACING = Pacing(batch=20.0, least=1.0, share=1 / 3, holds=False)
 """A process per batch costs about a second: at least a second of tests in each, less towards the end."""

@@ -15,9 +15,9 @@ import pytest
 from toolkit.records import NodeId, node_id
 from toolkit.scheduling.ceiling import Ceiling, weigh
 from toolkit.scheduling.dispatch import Dispatch
-from toolkit.scheduling.dispatch import Order as Sending
 from toolkit.scheduling.jobs import Experience, Job, Traits, make_jobs
 from toolkit.scheduling.makespan import makespan
+from toolkit.scheduling.seats import Order as Sending
 
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController

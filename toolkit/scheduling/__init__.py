@@ -8,6 +8,7 @@
     units       jobs that belong together: groups, set-up affinity, chains of one exclusive resource
     pool        what still has to be sent to a worker, and what to send next
     ceiling     which tests must wait for memory or cores
+    seats       a worker as the dispatcher sees it, and what is sent to it
     dispatch    who runs what now: locks, serial tests, batches, crashed workers
     makespan    how long that takes: the dispatcher in virtual time
     workers     how many workers pay off

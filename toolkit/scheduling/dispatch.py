@@ -4,7 +4,7 @@ The dispatcher knows nothing of xdist. It is told what happened (a worker is rea
 is gone) and answers with what to send to whom. A worker is a queue, and one rule of xdist shapes everything:
 **a worker starts a test only when it knows the next one** (pytest tears fixtures down with the next test in
 mind). So the last job of a queue is *held* until something follows it: another job, a *pause*
-(:data:`PAUSE`: "run what you hold, then wait") or the end.
+(:data:`toolkit.scheduling.seats.PAUSE`: "run what you hold, then wait") or the end.
 
 Locks are taken when a job is sent and given back when it is done, so no worker ever waits for a lock while
 it holds another: there is no deadlock to detect.
@@ -13,102 +13,16 @@ it holds another: there is no deadlock to detect.
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Final
-
-import msgspec
 
 from toolkit.records import NodeId
 from toolkit.scheduling.ceiling import Load, put_alone
 from toolkit.scheduling.jobs import Job
 from toolkit.scheduling.pool import Pool
+from toolkit.scheduling.seats import PAUSE, Order, Pacing, Seat
 from toolkit.scheduling.units import Unit
 
 NEAR_IDLE_SECONDS = 0.05
 """A worker with at most this much to do may take a lock; with more, it first finishes what it has."""
-
-PAUSE: Final = None
-"""Stands in a queue where a worker waits although it has finished everything."""
-
-
-class Pacing(msgspec.Struct, frozen=True, kw_only=True):
-    """How much work is sent to a worker ahead of time.
-
-    Attributes:
-        batch: short jobs are sent in batches of about so many seconds, so that messages do not cost more
-            than tests; less towards the end.
-        least: work that hides the time of a message. Less is never worth to wait for.
-        share: at most this share of what every worker will still get.
-        holds: whether a worker keeps its last job until something follows, as those of xdist do.
-    """
-
-    batch: float = 0.25
-    least: float = 0.005
-    share: float = 1 / 8
-    holds: bool = True
-
-
-class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What to send to one worker.
-
-    Attributes:
-        worker: to whom.
-        jobs: run these, in this order.
-        pause: afterwards run what is held and wait.
-        close: afterwards run what is held and end.
-    """
-
-    worker: Hashable
-    jobs: tuple[Job, ...] = ()
-    pause: bool = False
-    close: bool = False
-
-
-class Seat:
-    """One worker as the dispatcher sees it.
-
-    Attributes:
-        queue: what was sent and is not done, oldest first.
-        knows: the tests it collected; None: all.
-        load: expected seconds of the queue.
-        unit: what it is in the middle of.
-        locks: the exclusive resources it owns.
-        closing: whether it was told to end.
-    """
-
-    __slots__ = ("closing", "knows", "load", "locks", "queue", "unit", "worker")
-
-    def __init__(self, worker: Hashable, knows: AbstractSet[NodeId] | None) -> None:
-        self.worker = worker
-        self.knows = knows
-        self.queue: deque[Job | None] = deque()
-        self.load = 0.0
-        self.unit: Unit | None = None
-        self.locks: set[str] = set()
-        self.closing = False
-
-    @property
-    def running(self) -> bool:
-        """Whether the first job of the queue was allowed to start."""
-        return bool(self.queue) and self.queue[0] is not PAUSE and (len(self.queue) > 1 or self.closing)
-
-    @property
-    def quiet(self) -> bool:
-        """Whether it runs nothing and will not without a new message."""
-        return not self.queue or (len(self.queue) == 1 and not self.closing)
-
-    @property
-    def holds_back(self) -> bool:
-        """Whether it has only one job, and keeps it until something follows."""
-        return len(self.queue) == 1 and self.queue[0] is not PAUSE and not self.closing
-
-    def can_run(self, unit: Unit) -> bool:
-        """Whether it collected the tests of a unit."""
-        return self.knows is None or all(job.test in self.knows for job in unit.jobs)
-
-    def needed_locks(self) -> set[str]:
-        """The locks of what it has or is in the middle of."""
-        needed = {name for job in self.queue if job is not None for name in job.uses}
-        return needed | self.unit.locks if self.unit is not None and self.unit.jobs else needed
 
 
 class Dispatch:
@@ -178,7 +92,7 @@ class Dispatch:
             job = next(item for item in seat.queue if (None if item is None else item.test) == test)
             seat.queue.remove(job)
             if job is not None:
-                seat.load = seat.load - job.duration if seat.queue else 0.0
+                seat.load = seat.load - job.duration if seat.has_work else 0.0  # no rounding error stays
                 self._learn(job, seconds)
                 freed |= job.test in self._heavy.weights
         freed |= self._unlock(seat) | self._end_solo(seat)
@@ -243,19 +157,32 @@ class Dispatch:
         if not self.pool and not self._drained:
             self._drained = True
             orders += [self._order(seat) for seat in self._open()]
-        return [order for order in orders if order is not None]
+        made = [order for order in orders if order is not None]
+        return made or self._insist()
 
-    def _order(self, seat: Seat) -> Order | None:
+    def _insist(self) -> list[Order]:
+        """Nobody runs anything although work is pending: whoever can take some takes it, however little.
+
+        No estimate of time may stop a run for good.
+        """
+        if not self.stuck or self._soloist is not None:
+            return []
+        orders = (self._order(seat, insist=True) for seat in self._open())
+        order = next((order for order in orders if order is not None), None)
+        return [] if order is None else [order]
+
+    def _order(self, seat: Seat, *, insist: bool = False) -> Order | None:
         """Decide what one worker gets now."""
         if self._soloist is not None:
             return None
         jobs: list[Job] = []
         budget = self._budget()
-        while self.pool and not self._busy_enough(seat, budget):
+        while self.pool and (insist or not self._busy_enough(seat, budget)):
             batch = self._batch(seat, budget)
             if not batch:
                 break
             jobs += batch
+            insist = False
         if not self.pool:
             return self._last_order(seat, jobs)
         return self._send(seat, jobs, pause=seat.holds_back)
@@ -384,7 +311,7 @@ class Dispatch:
         seconds = seat.load * self._pace
         enough = budget if len(seat.queue) == 1 else budget / 2
         fair = self.pool.left / (2 * max(len(self._open()), 1))
-        return bool(seat.queue) and (seconds >= max(enough, self._pacing.least) or 0 < fair <= seat.load)
+        return seat.has_work and (seconds >= max(enough, self._pacing.least) or 0 < fair <= seat.load)
 
 
 def _ahead(seat: Seat) -> Iterable[Job | None]:

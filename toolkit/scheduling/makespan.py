@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import msgspec
 
 from toolkit.scheduling.dispatch import Dispatch
-from toolkit.scheduling.dispatch import Order as Sending
 from toolkit.scheduling.jobs import Job
+from toolkit.scheduling.seats import Order as Sending
 from toolkit.scheduling.units import make_units
 
 SIMULATED = 5_000
