@@ -148,6 +148,18 @@ def real(root: Path, python: str, repeats: int) -> dict[str, dict[str, float]]:
     }
 
 
+def auto(root: Path, python: str, repeats: int) -> dict[str, float]:
+    """Wall seconds (best) with every number of workers up to the cores and with auto, after one recorded run."""
+    base = ["--record", "-p", "no:randomly"]
+    for count in ("0", "2"):
+        timed([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *base, "-n", count], root)
+    counts = ["0", *map(str, range(2, (os.cpu_count() or 1) + 1)), "auto"]
+    found = _in_turn(root, python, {count: [*base, "-n", count] for count in counts}, repeats)
+    walls = {count: min(walls) for count, (walls, _) in found.items()}
+    best = min(wall for count, wall in walls.items() if count != "auto")
+    return {**walls, "auto / best": walls["auto"] / best}
+
+
 def _in_turn(
     root: Path, python: str, ways: Mapping[str, list[str]], repeats: int
 ) -> dict[str, tuple[list[float], list[float]]]:
@@ -175,7 +187,7 @@ def timed(command: Sequence[str], root: Path) -> tuple[float, float]:
 
 
 def overhead(repeats: int) -> dict[str, dict[str, float]]:
-    """10,000 trivial tests in 100 files on two workers: ours beside load, best and median of the repeats."""
+    """10,000 trivial tests in 100 files: ours beside load on two workers, and what auto makes of them."""
     with tempfile.TemporaryDirectory(prefix="balance-") as name:
         root = Path(name)
         for file in range(100):
@@ -184,7 +196,8 @@ def overhead(repeats: int) -> dict[str, dict[str, float]]:
         (root / "pyproject.toml").write_text("[tool.toolkit]\n", encoding="utf-8")
         ways = {"ours": ["-n", "2", "--no-record"], "load": ["-n", "2", "-p", "no:toolkit"]}
         found = _in_turn(root, sys.executable, ways, repeats)
-    return {
+        chosen = auto(root, sys.executable, repeats)
+    return {"auto": chosen} | {
         name: {"wall": min(walls), "cpu": min(cpus), "median wall": statistics.median(walls)}
         for name, (walls, cpus) in found.items()
     }
@@ -211,8 +224,10 @@ def balance(name: str, folder: Path, options: argparse.Namespace) -> dict[str, A
         show(name, rows)
     if options.real:
         found["real"] = real(root, python, options.real)
+        found["auto"] = auto(root, python, options.real)
         if not options.json:
             print(f"{name}, really, 2 workers: {json.dumps(found['real'])}")
+            print(f"{name}, number of workers: {json.dumps(found['auto'])}")
     return found
 
 
