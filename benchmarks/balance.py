@@ -149,7 +149,7 @@ def real(root: Path, python: str, repeats: int) -> dict[str, dict[str, float]]:
 
 
 def auto(root: Path, python: str, repeats: int) -> dict[str, float]:
-    """Wall seconds (best) with every number of workers up to the cores and with auto, after one recorded run."""
+    """Wall seconds (best) with each number of workers up to the cores and with auto, after a recorded run."""
     base = ["--record", "-p", "no:randomly"]
     for count in ("0", "2"):
         timed([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *base, "-n", count], root)

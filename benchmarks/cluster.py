@@ -106,6 +106,7 @@ class Cluster:
             _end(process)
         if self.namespaces:
             for number in range(self.workers):
+                _ip("link", "del", f"tkveth{number}", check=False)
                 _ip("netns", "del", f"tkbench{number}", check=False)
             _ip("link", "del", BRIDGE, check=False)
 
