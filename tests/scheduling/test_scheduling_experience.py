@@ -92,8 +92,9 @@ def test_costs_are_those_of_this_machine(tmp_path: Path) -> None:
         history.import_run(record(1, many, gap=0.0012))
         history.import_run(record(2, many, workers=2))
         shapes = history.run_shapes()
-    costs = costs_of(shapes, host="here")
+    costs = costs_of(shapes, host="here", cores=2)
     assert 0.0011 < costs.test < 0.0013
     assert 1.8 < costs.controller / Costs().controller < 2.2, "a machine half as fast"
     assert costs.collection == costs.start == 2.0
-    assert costs_of(shapes, host="elsewhere") == Costs()
+    assert costs_of(shapes, host="here", cores=1).start == 1.0, "two workers shared one core"
+    assert costs_of(shapes, host="elsewhere", cores=2) == Costs()

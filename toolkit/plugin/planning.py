@@ -62,7 +62,7 @@ def _read_history(config: pytest.Config, found: Background) -> None:
         import_pending(history, table.state_dir)
         shapes = history.run_shapes()
         found.experience = experience_of(history)
-        found.costs = costs_of(shapes, host=platform.node())
+        found.costs = costs_of(shapes, host=platform.node(), cores=cores())
         found.expected = expected_tests(
             history,
             shapes,

@@ -67,7 +67,7 @@ def _experience(row: Recent, usage: Usage | None) -> Experience | None:
     )
 
 
-def costs_of(shapes: Sequence[RunShape], *, host: str) -> Costs:
+def costs_of(shapes: Sequence[RunShape], *, host: str, cores: int) -> Costs:
     """Measure what this machine costs beside the tests themselves, as far as earlier runs tell."""
     alone = [shape for shape in shapes if shape.header.host == host and shape.header.workers == 0]
     several = [shape for shape in shapes if shape.header.host == host and shape.header.workers > 0]
@@ -79,7 +79,10 @@ def costs_of(shapes: Sequence[RunShape], *, host: str) -> Costs:
     if alone:
         costs = costs.with_collection(_middle([shape.start_up for shape in alone]))
     if several:
-        costs = costs.with_start(_middle([shape.start_up for shape in several]))
+        # More workers than cores share them while they start and collect.
+        crowds = [max(1.0, shape.header.workers / cores) for shape in several]
+        starts = [shape.start_up / crowd for shape, crowd in zip(several, crowds, strict=True)]
+        costs = costs.with_start(_middle(starts))
     return costs
 
 

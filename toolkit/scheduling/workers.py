@@ -25,7 +25,9 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     collection: float = 0.5
     """From the start to the first test without workers."""
     start: float | None = None
-    """The same with workers; None: a process's start and the collection in each."""
+    """The same with one worker per core; None: a process's start and the collection in each."""
+    end: float = 0.2
+    """Ending the workers, one per core."""
     worker: float = 0.35
     """Starting one worker process, before it collects."""
     test: float = 0.0006
@@ -99,12 +101,12 @@ class Workload:
             total = self._outline.serial + self._outline.parallel
             return costs.collection + total + count * costs.test
         per_test = costs.test + costs.report
-        start = costs.start
-        if start is None:
-            start = costs.worker + costs.collection * max(1.0, workers / cores)
+        crowd = max(1.0, workers / cores)
+        start = costs.worker + costs.collection if costs.start is None else costs.start
+        around = (start + costs.end) * crowd
         schedule = self._schedule(workers) + count * per_test / workers
         work = (self._cpu + count * (per_test + costs.controller)) / cores
-        return start + max(schedule, work, count * costs.controller)
+        return around + max(schedule, work, count * costs.controller)
 
     def _schedule(self, workers: int) -> float:
         if len(self._jobs) > SIMULATED:
