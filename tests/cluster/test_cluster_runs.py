@@ -189,6 +189,7 @@ def test_a_batch_on_a_machine_that_does_not_answer_is_sent_again_and_counted_onc
     assert any("is late" in line for line in said)
 
 
+@pytest.mark.isolated  # a client that lost its scheduler goes on trying in a thread, by chance
 @pytest.mark.slow
 @pytest.mark.parametrize("scenario", ["killed", "cut", "scheduler"])
 def test_totals_are_those_of_one_machine_whatever_dies(scenario: str, tmp_path: Path) -> None:
@@ -224,6 +225,7 @@ def test_a_machine_with_other_code_is_refused_by_name(project: Path, address: st
         list(run.results())
 
 
+@pytest.mark.isolated  # a client that lost its scheduler goes on trying in a thread, by chance
 def test_without_a_scheduler_the_run_ends_with_the_address(project: Path) -> None:
     run = ClusterRun(jobs_of(TESTS), settings_for(project, "tcp://127.0.0.1:9", patience=0.5))
     with pytest.raises(EnvironmentFailed, match=r"tcp://127\.0\.0\.1:9"):

@@ -324,6 +324,7 @@ def test_struck_at_every_stage_only_ours_is_removed(
 
 def test_killed_while_containers_are_being_created(own_world: Path, store: LeaseStore, engine: Any) -> None:
     """A compose command that outlives its owner is stopped before what it created is removed."""
+    struck = 0
     for pause in (0.3, 0.6, 0.9, 1.2):
         child = subprocess.Popen(
             [
@@ -350,8 +351,10 @@ def test_killed_while_containers_are_being_created(own_world: Path, store: Lease
         known = [lease.id for lease in store.leases() if lease.kind == "compose"]
         assert provisioning.sweep(store).failed == ()
         time.sleep(0.5)
-        assert [of_lease(engine, lease) for lease in known] == [[]]
+        assert not any(of_lease(engine, lease) for lease in known)
         assert list(store.leases()) == []
+        struck += len(known)  # none when a busy engine had refused it before the blow
+    assert struck, "no blow met a compose command at work"
 
 
 def test_a_lost_lease_file_is_made_up_for_by_labels(
