@@ -69,7 +69,7 @@ def cleanup(server: Server, *, dry_run: bool = False, kinds: Iterable[str] = ())
     The locks are read after the databases: an owner takes its lock before it makes its first database, so
     whoever made one of these lives exactly if its lock is among them.
     """
-    databases = server.databases()
+    databases = server.databases(sizes=False)
     living = living_owners(server)
     dropped: list[str] = []
     kept: list[Kept] = []

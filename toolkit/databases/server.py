@@ -11,6 +11,7 @@ from typing import Any, LiteralString, Self
 
 import msgspec
 
+from toolkit.databases.strategies import strategy_for
 from toolkit.errors import EnvironmentFailed, MissingExtra, OwnershipError
 
 CONNECT_TIMEOUT = 5
@@ -18,8 +19,6 @@ CONNECT_TIMEOUT = 5
 
 MAINTENANCE = "postgres"
 """The database from which others are created and dropped."""
-
-FILE_COPY_SINCE = 150000
 
 
 def driver() -> Any:
@@ -103,6 +102,7 @@ class Server:
         self.url = plain_url(url)
         self._name = name
         self._connection: Any = None
+        self._copying: dict[str, LiteralString] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -140,13 +140,19 @@ class Server:
         quoted = {key: sql.Identifier(value) for key, value in names.items()}
         self.connection.execute(sql.SQL(statement).format(*map(sql.Literal, literals), **quoted))
 
-    def databases(self) -> list[Database]:
-        """List all databases but the server's own templates, by name."""
+    def databases(self, *, sizes: bool = True) -> list[Database]:
+        """List all databases but the server's own templates, by name.
+
+        Args:
+            sizes: ask for them too; the server looks at every file then, half a millisecond per database.
+        """
         rows = self.fetch(
             "SELECT d.datname, shobj_description(d.oid, 'pg_database'),"
-            " CASE WHEN has_database_privilege(d.oid, 'CONNECT') THEN pg_database_size(d.oid) ELSE 0 END,"
+            " CASE WHEN %s AND has_database_privilege(d.oid, 'CONNECT')"
+            " THEN pg_database_size(d.oid) ELSE 0 END,"
             " (SELECT count(*) FROM pg_stat_activity AS a WHERE a.datid = d.oid), d.datistemplate"
-            " FROM pg_database AS d WHERE d.datname NOT IN ('template0', 'template1') ORDER BY 1"
+            " FROM pg_database AS d WHERE d.datname NOT IN ('template0', 'template1') ORDER BY 1",
+            [sizes],
         )
         return [
             Database(name=name, comment=comment, size=int(size), connections=count, is_template=template)
@@ -164,12 +170,25 @@ class Server:
         """Create a database, as a copy of ``template`` if one is named, and describe it."""
         if template is None:
             self.run("CREATE DATABASE {name}", name=name)
-        elif self.connection.info.server_version >= FILE_COPY_SINCE:
-            self.run("CREATE DATABASE {name} TEMPLATE {of} STRATEGY FILE_COPY", name=name, of=template)
         else:
-            self.run("CREATE DATABASE {name} TEMPLATE {of}", name=name, of=template)
+            self.run("CREATE DATABASE {name} TEMPLATE {of}" + self._how(template), name=name, of=template)
         if comment is not None:
             self.describe(name, comment)
+
+    def _how(self, template: str) -> LiteralString:
+        """Return the words that choose the faster strategy; asked once for each template."""
+        if template not in self._copying:
+            rows = self.fetch(
+                "SELECT current_setting('fsync')::bool,"
+                " CASE WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid) ELSE 0 END"
+                " FROM pg_database WHERE datname = %s",
+                [template],
+            )
+            fsync, size = rows[0] if rows else (False, 0)  # gone meanwhile: the server will say so
+            version = self.connection.info.server_version
+            found = strategy_for(version=version, fsync=bool(fsync), size=int(size))
+            self._copying[template] = f" STRATEGY {found}" if found else ""
+        return self._copying[template]
 
     def describe(self, name: str, comment: str) -> None:
         """Set the comment of a database."""
