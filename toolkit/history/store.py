@@ -29,7 +29,7 @@ from toolkit.history.answers import (
 )
 from toolkit.history.database import Database
 from toolkit.history.sqlite import BUSY_SECONDS, open_sqlite
-from toolkit.records import NodeId, RunRecord
+from toolkit.records import NodeId, RunRecord, RunStarted
 
 
 class History:
@@ -124,6 +124,16 @@ class History:
         """Return the tests that have a result in a run."""
         with self.database.reading():
             return needs.tests_of(self.database, run)
+
+    def headers(self) -> tuple[RunStarted, ...]:
+        """Return the first line of every run, newest first: commit, Python, whether the tree was dirty."""
+        with self.database.reading():
+            return needs.headers(self.database)
+
+    def earlier_tries(self) -> Mapping[tuple[NodeId, str], str]:
+        """Return (test, run) → letters of the attempts before the last one, where a test was tried again."""
+        with self.database.reading():
+            return needs.earlier_tries(self.database)
 
     def slowest(self, limit: int = 20) -> tuple[SlowTest, ...]:
         """Return the tests with the longest typical duration, slowest first."""

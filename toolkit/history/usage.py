@@ -71,6 +71,24 @@ def run_shapes(database: Database, *, limit: int = 20) -> tuple[RunShape, ...]:
     )
 
 
+def headers(database: Database) -> tuple[RunStarted, ...]:
+    """Return the first line of every run, newest first."""
+    rows = database.rows("SELECT details FROM runs ORDER BY number DESC")
+    return tuple(reading.details(packed, database.where).header for (packed,) in rows)
+
+
+def earlier_tries(database: Database) -> Mapping[tuple[NodeId, str], str]:
+    """Return (test, run) → letters of the attempts before the last one, where there are any."""
+    found: dict[tuple[NodeId, str], str] = {}
+    rows = database.stream(
+        "SELECT t.node, r.run, a.outcome FROM attempts a JOIN tests t ON t.test = a.test "
+        "JOIN runs r ON r.number = a.run WHERE a.verdict IS NULL ORDER BY a.run, a.test, a.number"
+    )
+    for node, run, letter in rows:
+        found[node, run] = found.get((node, run), "") + letter
+    return found
+
+
 def tests_of(database: Database, run: str) -> frozenset[NodeId]:
     """Return the tests that have a result in a run."""
     rows = database.rows(
