@@ -17,8 +17,8 @@ Beside them three outages of one or two runs, each of which makes between three 
 (log-uniform), flaky or not.
 
 ``retries 1`` tries a failed test again in the same run, ``no retries`` does not: then a proof needs two runs
-of a commit. Side by side: what toolkit calls flaky, tests with both outcomes on one commit, tests whose outcome
-flips in more than 5 % of neighbouring runs, tests with both outcomes anywhere.
+of a commit. Side by side: what toolkit calls flaky, tests with both outcomes on one commit, tests whose
+outcome flips in more than 5 % of neighbouring runs, tests with both outcomes anywhere.
 """
 
 import argparse
