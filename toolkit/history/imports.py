@@ -9,7 +9,6 @@ from toolkit.errors import InputError
 from toolkit.history.export import is_export, read_export
 from toolkit.history.store import History
 from toolkit.journal import is_live, read_run
-from toolkit.junit.runs import read_runs
 
 RUNS = "runs"
 """Folder of the journals under the state folder: one folder per run, named by its id."""
@@ -113,6 +112,8 @@ def _import_one(history: History, path: Path, tally: Tally) -> None:
 
 
 def _import_junit(history: History, path: Path, tally: Tally) -> None:
+    from toolkit.junit.runs import read_runs  # the plugin imports this module at every start
+
     for record in read_runs(path):
         tally.note(record.header.run, new=history.import_run(record, origin="junit"))
 

@@ -50,14 +50,14 @@ def background(config: pytest.Config) -> Background:
 
 
 def _read_history(config: pytest.Config, found: Background) -> None:
-    from toolkit.history.imports import import_pending
-    from toolkit.history.store import open_history
-    from toolkit.scheduling.experience import costs_of, expected_tests, experience_of
-
     table = settings(config)
     is_file = "://" not in table.history_url
     if is_file and not Path(table.history_url).exists() and not (table.state_dir / "runs").is_dir():
         return
+    from toolkit.history.imports import import_pending
+    from toolkit.history.store import open_history
+    from toolkit.scheduling.experience import costs_of, expected_tests, experience_of
+
     with open_history(table.history_url) as history:
         import_pending(history, table.state_dir)
         shapes = history.run_shapes()
@@ -86,12 +86,12 @@ def ceiling(config: pytest.Config) -> Ceiling:
 
 def worker_choice(config: pytest.Config) -> Choice | None:
     """Choose the workers for the tests that will probably run; None: nothing is known about them."""
-    from toolkit.scheduling.experience import known
-    from toolkit.scheduling.jobs import make_jobs
-
     past = background(config)
     if past.expected is None:
         return None
+    from toolkit.scheduling.experience import known
+    from toolkit.scheduling.jobs import make_jobs
+
     likely = known(past.experience, past.expected)
     jobs = make_jobs((Traits(test=test) for test in likely), likely)
     most = config.getoption("maxprocesses", None)

@@ -128,9 +128,10 @@ class ToolkitScheduling:
         test = self._collections[node][item_index] if item_index >= 0 else None
         if test is not None:
             self._last_done[node] = item_index
-        if test is not None:
             self.started.discard(plain(test))
-        self._carry_out(self._begun.done(node, test, duration))
+        sendings = self._begun.done(node, test, duration)
+        if sendings or self._begun.seats[node].quiet:
+            self._carry_out(sendings)
 
     def mark_test_pending(self, item: str) -> None:
         """Run a test again that was lost with its worker."""

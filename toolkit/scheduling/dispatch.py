@@ -69,7 +69,9 @@ class Dispatch:
     @property
     def finished(self) -> bool:
         """Whether nothing is left to send, and every worker runs to its end by itself."""
-        return not self.pending and all(seat.closing or not seat.queue for seat in self.seats.values())
+        if self.pool.count or self.serial:  # asked after every report of every test: no detours
+            return False
+        return all(seat.closing or not seat.queue for seat in self.seats.values())
 
     @property
     def stuck(self) -> bool:
@@ -96,6 +98,8 @@ class Dispatch:
                 self._learn(job, seconds)
                 freed |= job.test in self._heavy.weights
         freed |= self._unlock(seat) | self._end_solo(seat)
+        if seat.stocked and self.pool.count and not freed:
+            return []
         wait_for_quiet = not self.pool and self.serial
         return self._orders(self._by_load() if freed or wait_for_quiet else [seat])
 
@@ -253,6 +257,7 @@ class Dispatch:
         for job in jobs:
             seat.queue.append(job)
             seat.load += job.duration
+        seat.stock = len(seat.queue)
 
     def _send(
         self, seat: Seat, jobs: Sequence[Job], *, pause: bool = False, close: bool = False

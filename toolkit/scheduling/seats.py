@@ -14,6 +14,9 @@ from toolkit.scheduling.units import Unit
 PAUSE: Final = None
 """Stands in a queue where a worker waits although it has finished everything."""
 
+STOCK = 8
+"""A worker with more jobs than this, and half of its last stock, needs nothing: nobody looks closer."""
+
 
 class Pacing(msgspec.Struct, frozen=True, kw_only=True):
     """How much work is sent to a worker ahead of time.
@@ -58,9 +61,10 @@ class Seat:
         unit: what it is in the middle of.
         locks: the exclusive resources it owns.
         closing: whether it was told to end.
+        stock: length of the queue when it was last added to.
     """
 
-    __slots__ = ("closing", "knows", "load", "locks", "queue", "unit", "worker")
+    __slots__ = ("closing", "knows", "load", "locks", "queue", "stock", "unit", "worker")
 
     def __init__(self, worker: Hashable, knows: AbstractSet[NodeId] | None) -> None:
         self.worker = worker
@@ -70,6 +74,12 @@ class Seat:
         self.unit: Unit | None = None
         self.locks: set[str] = set()
         self.closing = False
+        self.stock = 0
+
+    @property
+    def stocked(self) -> bool:
+        """Whether there is so much in its queue that the question can wait."""
+        return len(self.queue) > STOCK and len(self.queue) * 2 >= self.stock
 
     @property
     def running(self) -> bool:
