@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from toolkit.analysis.past import Past, RunPlace
-from toolkit.history.answers import Recent
+from toolkit.history.answers import Recent, RunRow
 from toolkit.records import NodeId
 
 
@@ -41,3 +41,33 @@ def made_past(
     }
     told = {(NodeId(test), run_name(run)): row for (test, run), row in (tries or {}).items()}
     return Past(runs=runs, recent=recent, tries=told)
+
+
+def made_run_row(
+    number: int, *, wall: float | None = 10.0, python: str = "3.12.1", profile: str = "unit", **counts: float
+) -> RunRow:
+    """Make the run of hour ``number`` from some of its counts."""
+    started = number * 3600.0
+    whole: dict[str, object] = dict.fromkeys(_COUNTS, 0)
+    return RunRow(
+        run=run_name(number),
+        origin="journal",
+        build="",
+        project="",
+        profile=profile,
+        python=python,
+        environment="ci",
+        commit=f"c{number:09}",
+        branch="main",
+        host="here",
+        started=started,
+        finished=None if wall is None else started + wall,
+        exit_code=0,
+        **{**whole, **counts},  # type: ignore[arg-type]
+    )
+
+
+_COUNTS = (
+    *("tests", "passed", "failed", "errors", "skipped", "xfailed", "xpassed", "crashed", "flaky"),
+    *("missing", "attempts", "duration"),
+)

@@ -1,7 +1,7 @@
 """``invoke history.*``: what happened before, and keeping it in order."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -9,9 +9,6 @@ from pathlib import Path
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.exceptions import Exit
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from toolkit.config import load_config
 from toolkit.errors import HistoryDamaged, UsageError
@@ -21,6 +18,7 @@ from toolkit.history.imports import Imported, import_paths, import_pending
 from toolkit.history.store import History, open_history
 from toolkit.records import NodeId, node_id
 from toolkit.tasks.door import print_json, task
+from toolkit.tasks.tables import print_table, wide_console
 
 AS_JSON = "print JSON and nothing else"
 UNREADABLE = 3
@@ -45,15 +43,15 @@ def show(_context: Context, *, json: bool = False, slowest: int = 10) -> None:
     if json:
         print_json({"totals": totals, "newest": newest, "slowest": slow})
         return
-    console = _console()
+    console = wide_console()
     console.print(
         f"{totals.where}: {totals.runs} runs, {totals.tests} tests, {totals.attempts} attempts, "
         f"{totals.bytes / 1e6:.1f} MB",
         markup=False,
     )
-    _print_table(console, "Newest run", _RUN_HEADINGS, map(_run_cells, newest))
+    print_table(console, "Newest run", _RUN_HEADINGS, map(_run_cells, newest))
     cells = ((f"{row.typical:.3f}", f"{row.longest:.3f}", row.test) for row in slow)
-    _print_table(console, "Slowest tests", ("median s", "longest s", "test"), cells)
+    print_table(console, "Slowest tests", ("median s", "longest s", "test"), cells)
 
 
 @task(
@@ -85,7 +83,7 @@ def runs(
     if json:
         print_json(found)
     else:
-        _print_table(_console(), "Runs", _RUN_HEADINGS, map(_run_cells, found))
+        print_table(wide_console(), "Runs", _RUN_HEADINGS, map(_run_cells, found))
 
 
 @task(
@@ -109,9 +107,9 @@ def results(_context: Context, test: str, *, json: bool = False, limit: int = 50
     if json:
         print_json({"test": wanted, "results": found, "failures": failed})
         return
-    console = _console()
+    console = wide_console()
     headings = ("started", "run", "profile", "python", "commit", "outcome", "attempts", "seconds")
-    _print_table(console, wanted, headings, map(_result_cells, found))
+    print_table(console, wanted, headings, map(_result_cells, found))
     for failure in failed:
         console.print(
             f"\n--- {failure.run}, attempt {failure.number}: {failure.failure.exception}", markup=False
@@ -145,7 +143,7 @@ def _print_import(done: Imported, *, as_json: bool) -> None:
     if as_json:
         print_json(done)
         return
-    console = _console()
+    console = wide_console()
     console.print(f"{len(done.new)} runs taken in, {len(done.known)} were there already")
     for unreadable in done.unreadable:
         console.print(f"not read: {unreadable.path}: {unreadable.reason}", markup=False)
@@ -163,7 +161,7 @@ def export(_context: Context, path: str, *, profile: str = "", branch: str = "")
     """Write the history to a compressed file that history.import takes on any machine."""
     with opened() as history:
         written = write_export(history, Path(path), profile=profile or None, branch=branch or None)
-    _console().print(f"{path}: {written} runs", markup=False)
+    wide_console().print(f"{path}: {written} runs", markup=False)
 
 
 @task(
@@ -187,7 +185,7 @@ def prune(
         print_json(done)
         return
     verb = "would be removed" if dry_run else "removed"
-    console = _console()
+    console = wide_console()
     for run in done.runs:
         console.print(run, markup=False)
     console.print(f"{len(done.runs)} runs with {done.results} results {verb}")
@@ -201,7 +199,7 @@ def check(_context: Context, *, json: bool = False) -> None:
     if json:
         print_json(found)
     else:
-        console = _console()
+        console = wide_console()
         console.print(
             f"{found.where}: schema {found.schema}, {found.runs} runs, {found.tests} tests, "
             f"{found.attempts} attempts, {found.bytes / 1e6:.1f} MB",
@@ -235,29 +233,6 @@ def _result_cells(row: Result) -> tuple[str, ...]:
 
 def _when(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
-
-
-def _console() -> Console:
-    """Return where to print; a pipe or a file has no edge at which columns must be squeezed."""
-    console = Console(soft_wrap=True)
-    return console if console.is_terminal else Console(soft_wrap=True, width=_WIDE)
-
-
-_WIDE = 250
-
-
-def _print_table(
-    console: Console, title: str, headings: Sequence[str], rows: Iterable[tuple[str, ...]]
-) -> None:
-    """Print rows; a column in which nothing is written is left out."""
-    rows = list(rows)
-    told = [place for place, _ in enumerate(headings) if any(row[place] for row in rows)]
-    table = Table(title=Text(title), title_justify="left", box=None)
-    for place in told:
-        table.add_column(headings[place], no_wrap=headings[place] in {"started", "run"})
-    for row in rows:
-        table.add_row(*(Text(row[place]) for place in told))
-    console.print(table if rows else Text(f"{title}: none"))
 
 
 def _unknown_test(history: History, wanted: NodeId) -> UsageError:
