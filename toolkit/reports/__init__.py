@@ -11,5 +11,6 @@
     phrases.py     numbers as people read them
     terminal.py    Summary → a short text
     coverage.py    coverage data of profiles and Pythons → one report
+    dashboard/     history and the newest runs → one page with everything, Markdown, JSON
     writing.py     all of them → a folder, each moved into place when complete
 """

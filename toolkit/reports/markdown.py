@@ -17,10 +17,10 @@ def markdown(summary: Summary) -> str:
     """Return the whole text; long lists are cut and say so."""
     title = summary.title or "Test report"
     blocks = [
-        f"# {_plain(title)}",
+        f"# {plain(title)}",
         f"{_MARKS[summary.verdict]} **{headline(summary)}**",
         _facts(summary),
-        *_section("Missing", [f"* {_plain(line)}" for line in summary.complaints]),
+        *_section("Missing", [f"* {plain(line)}" for line in summary.complaints]),
         *_failures("Failures", [detail for detail in summary.details if not detail.flaky], summary),
         *_failures("Flaky", [detail for detail in summary.details if detail.flaky], summary),
         *_section("Slowest", _slowest(summary)),
@@ -101,7 +101,7 @@ def code(text: str) -> str:
     return f"{fence}{space}{text}{space}{fence}"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Escape what Markdown or HTML would take for markup."""
     text = _CONTROL.sub(" ", text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_{}\[\]#|~!@:])", r"\\\1", text)

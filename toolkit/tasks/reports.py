@@ -1,4 +1,4 @@
-"""``invoke reports.*``: aggregate reports of any runner, show and open them."""
+"""``invoke reports.*``: aggregate reports of any runner, make the dashboard, show and open them."""
 
 import json
 import os
@@ -14,9 +14,15 @@ from invoke.exceptions import Exit
 
 from toolkit.config import load_config
 from toolkit.errors import InputError, UsageError
+from toolkit.history.imports import import_pending
+from toolkit.history.store import History, open_history
 from toolkit.journal import read_run
 from toolkit.records import RunRecord
 from toolkit.reports.aggregate import aggregate as aggregate_files
+from toolkit.reports.dashboard.markdown import markdown as dashboard_markdown
+from toolkit.reports.dashboard.services import services_up
+from toolkit.reports.dashboard.sources import newest_build, read_coverage, read_sources
+from toolkit.reports.dashboard.writing import write_dashboard
 from toolkit.reports.summary import Summary, Verdict, summary_json
 from toolkit.reports.terminal import show
 from toolkit.reports.writing import write_reports, write_summary
@@ -74,6 +80,69 @@ def html(_context: Context, runs: list[str], *, output: str = "", json: bool = F
     records = _records(config.state_dir / "runs", runs)
     summary = write_reports(records, folder, title=config.project)
     _tell(summary, folder, json=json)
+
+
+@task(
+    positional=["runs"],
+    iterable=["runs"],
+    help={
+        "runs": "Run ids; none: all runs of the newest build.",
+        "output": "FILE.html (default: dashboard.html among the reports); .md and .json go beside.",
+        "title": "Heading (default: the project).",
+        "json": "Print the facts as JSON.",
+        "markdown": "Print the facts as Markdown.",
+    },
+)
+def dashboard(
+    _context: Context,
+    runs: list[str],
+    *,
+    output: str = "",
+    title: str = "",
+    json: bool = False,
+    markdown: bool = False,
+) -> None:
+    """Write the dashboard: verdict, insights, changes, causes, history of every test, in one offline page."""
+    config = load_config()
+    path = Path(output) if output else config.reports_dir / "dashboard.html"
+    if path.suffix not in {".html", ".htm"}:
+        raise UsageError(
+            f"{path}: the page must end in .html", hint="FILE.md and FILE.json are written beside"
+        )
+    with open_history(config.history_url) as history:
+        import_pending(history, config.state_dir)
+        records = _recorded(history, runs)
+        sources = read_sources(
+            history,
+            records,
+            created=time.time(),
+            title=title or config.project,
+            coverage=read_coverage(config.reports_dir / "coverage.json"),
+            services=services_up(config),
+        )
+    facts = write_dashboard(sources, path)
+    if json:
+        print_json(facts)
+    elif markdown:
+        print(dashboard_markdown(facts), end="")  # noqa: T201 - a door prints
+    else:
+        print(f"{facts.headline}\n  dashboard: {path}")  # noqa: T201 - a door prints
+
+
+def _recorded(history: History, names: list[str]) -> list[RunRecord]:
+    """Return runs of the history; those that are not there are an error."""
+    if not names:
+        found = newest_build(history)
+        if not found:
+            raise InputError(
+                f"{history.where}: holds no run yet", hint="run a profile, or invoke history.import"
+            )
+        return list(found)
+    records = {name: history.record(name) for name in names}
+    missing = [name for name, record in records.items() if record is None]
+    if missing:
+        raise UsageError(f"no such run in the history: {', '.join(missing)}", hint="invoke history.runs")
+    return [record for record in records.values() if record is not None]
 
 
 @task(
@@ -169,4 +238,4 @@ def _parse(path: Path) -> dict[str, Any]:
     return told
 
 
-ns = Collection("reports", aggregate, html, open_, summary)
+ns = Collection("reports", aggregate, dashboard, html, open_, summary)

@@ -1,0 +1,204 @@
+"""What the dashboard says. Times are Unix seconds, durations seconds, memory bytes, rates from 0 to 1.
+
+Every list is complete up to its stated limit, and says by a count of its own how long it would be.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+from toolkit.analysis.comparing import State
+from toolkit.analysis.rules import Category
+from toolkit.records import NodeId, Outcome
+from toolkit.reports.summary import Verdict
+
+SCHEMA = 1
+"""Version of the JSON; it grows when a key changes its meaning."""
+
+Weight = Literal["bad", "warning", "good", "note"]
+
+
+class Insight(msgspec.Struct, frozen=True, kw_only=True):
+    """One sentence that a person should read, and what to do about it."""
+
+    weight: Weight
+    text: str
+    action: str = ""
+    tests: tuple[NodeId, ...] = ()  # the tests it is about, a few of them
+    view: str = ""  # of the page: where to read on
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """A test whose state is worth telling."""
+
+    test: NodeId
+    state: State
+    outcome: Outcome
+    group: str = ""  # of its failure
+
+
+class Reason(msgspec.Struct, frozen=True, kw_only=True):
+    """One explanation of a failure."""
+
+    cause: str
+    confidence: float
+    evidence: str
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """Failures with one cause."""
+
+    group: str
+    category: Category
+    causes: tuple[Reason, ...]
+    count: int
+    tests: tuple[NodeId, ...]  # a few of them
+    outage: bool  # a server or machine was at fault: it says nothing about the tests
+    signature: str
+    known: str = ""  # what earlier runs say of the same signature
+
+
+class FlakyTest(msgspec.Struct, frozen=True, kw_only=True):
+    """A test that was good and bad on the same code."""
+
+    test: NodeId
+    state: str  # flaky: proven | suspect
+    kind: str  # chance | order | infrastructure
+    rate: float
+    low: float  # of an interval for the rate
+    high: float
+    results: int
+    last: str  # letters of the last outcomes, oldest first
+    evidence: str = ""
+
+
+class Slow(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a test takes, and took before."""
+
+    test: NodeId
+    duration: float
+    typical: float | None = None  # median of earlier results
+    share: float = 0.0  # of the time of all tests
+
+
+class Risk(msgspec.Struct, frozen=True, kw_only=True):
+    """How likely a test is to fail next."""
+
+    test: NodeId
+    probability: float
+    risk: str  # high | listed | low
+    factors: tuple[str, ...] = ()
+    action: str = ""
+
+
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of the trend."""
+
+    run: str
+    started: float
+    profile: str
+    python: str
+    branch: str
+    commit: str
+    tests: int
+    bad: int
+    skipped: int
+    flaky: int
+    duration: float  # of all tests together
+    wall: float | None
+    present: bool = False  # one of the runs that the page is about
+
+
+class Module(msgspec.Struct, frozen=True, kw_only=True):
+    """What the tests of one file cost and how they end."""
+
+    file: str
+    tests: int
+    bad: int
+    duration: float
+    memory: int | None = None  # the highest peak among them
+
+
+class WorkerFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What one process did in one run."""
+
+    run: str
+    worker: str
+    tests: int
+    busy: float
+    first: float  # seconds after the start of the run
+    last: float
+
+
+class Hungry(msgspec.Struct, frozen=True, kw_only=True):
+    """What a test needed of the machine."""
+
+    test: NodeId
+    memory: int | None
+    cpu: float | None
+    duration: float
+
+
+class CoverageFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of the code the tests reach."""
+
+    percent: float
+    statements: int
+    missing: int
+    files: tuple[tuple[str, float, int], ...] = ()  # path, percent, missing statements; least covered first
+    files_in_all: int = 0
+    measured: float = 0.0  # when
+
+
+class ServiceFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """A real server that tests talk to."""
+
+    service: str
+    environment: str
+    runtime: str
+    state: str
+    address: str = ""
+    owner: str = ""
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a run is that still goes on."""
+
+    run: str
+    done: int
+    wanted: int
+    bad: int
+    elapsed: float
+    remaining: float | None  # seconds, estimated; None: too little is known
+    running: tuple[tuple[str, NodeId, float], ...] = ()  # worker, test, since
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole dashboard but for the table of all tests."""
+
+    schema: int = SCHEMA
+    toolkit: str
+    title: str
+    created: float
+    verdict: Verdict
+    headline: str
+    summary: dict[str, Any]  # counts, as in summary.json
+    complaints: tuple[str, ...]
+    insights: tuple[Insight, ...]
+    against: tuple[str, ...]  # the runs before, which changes are seen against
+    states: dict[str, int]  # state → how many tests
+    changes: tuple[Change, ...]
+    groups: tuple[Group, ...]
+    flaky: tuple[FlakyTest, ...]
+    slowest: tuple[Slow, ...]
+    slower: tuple[Slow, ...]
+    risks: tuple[Risk, ...]
+    risk_model: str
+    trend: tuple[Point, ...]
+    modules: tuple[Module, ...]
+    workers: tuple[WorkerFacts, ...]
+    memory: tuple[Hungry, ...]
+    cpu: tuple[Hungry, ...]
+    coverage: CoverageFacts | None = None
+    services: tuple[ServiceFacts, ...] = ()
+    progress: Progress | None = None
