@@ -30,6 +30,8 @@ MODULES = (
     "fixtures.databases",
     "fixtures.cache",
     "fixtures.web",
+    "fixtures.queues",
+    "fixtures.sharing",
 )
 """Modules of this package, imported and registered in this order, only in an active session."""
 

@@ -39,6 +39,8 @@ STRIPPED = (
 OWN_PLUGIN = ("-p", "toolkit.plugin.isolated_child", "--no-record")
 PHASES = ("setup", "call", "teardown")
 SHOWN_OUTPUT = 20_000
+RUN_KEY = pytest.StashKey[str]()
+"""What the processes of one run have in common; see toolkit.plugin.fixtures.sharing."""
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +48,8 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
 
     nodeid: str
     reports: str
+    shares: str = ""
+    """The run whose shared resources are this test's, too."""
 
 
 def wanted(config: pytest.Config) -> bool:
@@ -87,7 +91,8 @@ def run_elsewhere(item: pytest.Item) -> Iterator[pytest.TestReport]:
     with tempfile.TemporaryDirectory(prefix="toolkit-isolated-") as folder:
         reports = Path(folder) / "reports"
         output = Path(folder) / "output.txt"
-        environ = child_environment(Assignment(nodeid=item.nodeid, reports=str(reports)))
+        shares = item.config.stash.get(RUN_KEY, "")
+        environ = child_environment(Assignment(nodeid=item.nodeid, reports=str(reports), shares=shares))
         began = time.time()
         shown = item.config.getoption("capture", "fd") == "no"
         with output.open("wb") as stream:
