@@ -10,15 +10,21 @@ import shutil
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from benchmarks.dashboard import made_sources as many_tests
-from tests.reports.made_dashboard import LETTERS, NASTY, made_sources
+from tests.reports.made_dashboard import EPOCH, LETTERS, NASTY, case_of, filled, made_sources
+from toolkit.config import Config
+from toolkit.journal import Journal
+from toolkit.records import NodeId, RunStarted, TestsCollected
+from toolkit.reports.dashboard.live import LiveBoard
 from toolkit.reports.dashboard.page import asset, page
+from toolkit.reports.dashboard.serving import LiveServer
 from toolkit.reports.dashboard.sources import Sources
 from toolkit.reports.dashboard.telling import tell
 from toolkit.reports.dashboard.writing import write_dashboard
@@ -271,6 +277,33 @@ def test_it_prints_every_view(seen: Seen, shop: str) -> None:
     assert not tab.locator("#nav").is_visible()
     tab.evaluate("dispatchEvent(new Event('afterprint'))")
     assert tab.locator("section.printed").count() == 0
+
+
+def test_the_live_page_follows_a_run(seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It begins with what there is, and shows a result soon after it was written, without a click."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (tmp_path / ".toolkit").mkdir()
+    filled(tmp_path / ".toolkit").close()
+    first, second = list(LETTERS)[:2]
+    journal = Journal(tmp_path / ".toolkit" / "runs" / "run-9", "controller")
+    journal.write(RunStarted(run="run-9", started=EPOCH + 99_000, profile="unit", python="3.12.1"))
+    journal.write(TestsCollected(tests=(NodeId(first), NodeId(second))))
+    journal.write(case_of(first, "p", 0, 0).attempts[0])
+    with LiveServer(LiveBoard(Config(root=tmp_path, project="shop"))) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            tab = seen.tab
+            tab.goto(server.url)
+            expect(tab.locator("#progress")).to_contain_text("1 of 2 tests, 0 bad", timeout=60_000)
+            journal.write(case_of(second, "f", 0, 1).attempts[0])
+            expect(tab.locator("#progress")).to_contain_text("2 of 2 tests, 1 bad", timeout=60_000)
+            tab.goto("about:blank")
+        finally:
+            server.shutdown()
+            thread.join()
+            journal.close()
+    assert seen.complaints == []
 
 
 def test_fifty_thousand_tests(seen: Seen, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """``invoke reports.*``: aggregate reports of any runner, make the dashboard, show and open them."""
 
+import contextlib
 import json
 import os
 import sys
@@ -19,8 +20,10 @@ from toolkit.history.store import History, open_history
 from toolkit.journal import read_run
 from toolkit.records import RunRecord
 from toolkit.reports.aggregate import aggregate as aggregate_files
+from toolkit.reports.dashboard.live import LiveBoard
 from toolkit.reports.dashboard.markdown import markdown as dashboard_markdown
 from toolkit.reports.dashboard.services import services_up
+from toolkit.reports.dashboard.serving import LiveServer
 from toolkit.reports.dashboard.sources import newest_build, read_coverage, read_sources
 from toolkit.reports.dashboard.writing import write_dashboard
 from toolkit.reports.summary import Summary, Verdict, summary_json
@@ -146,6 +149,22 @@ def _recorded(history: History, names: list[str]) -> list[RunRecord]:
 
 
 @task(
+    help={
+        "port": "Port on loopback; 0: a free one.",
+        "browser": "Open the page in the browser.",
+    },
+)
+def serve(_context: Context, *, port: int = 0, browser: bool = False) -> None:
+    """Show the dashboard live while a run goes on, on this machine only, until Ctrl-C."""
+    with LiveServer(LiveBoard(load_config()), port) as server:
+        print(f"{server.url} (Ctrl-C ends it)", flush=True)  # noqa: T201 - a door prints
+        if browser:
+            webbrowser.open(server.url)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
+
+
+@task(
     name="open",
     help={
         "output": "Folder of the reports (default: that of the config).",
@@ -238,4 +257,4 @@ def _parse(path: Path) -> dict[str, Any]:
     return told
 
 
-ns = Collection("reports", aggregate, dashboard, html, open_, summary)
+ns = Collection("reports", aggregate, dashboard, html, open_, serve, summary)

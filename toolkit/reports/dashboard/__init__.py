@@ -12,4 +12,7 @@
     columns.py    Sources → all tests as compressed columns, for the page
     page.py       Facts and columns → one HTML file (assets/)
     markdown.py   Facts → Markdown
+    writing.py    all three → files
+    live.py       journals of runs that still go on → snapshots
+    serving.py    snapshots → a page that follows them, on loopback
 """

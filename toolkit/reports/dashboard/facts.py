@@ -91,6 +91,26 @@ class Risk(msgspec.Struct, frozen=True, kw_only=True):
     action: str = ""
 
 
+class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
+    """What the figures of the history advise, see :mod:`toolkit.analysis.advice`."""
+
+    rule: str
+    subject: str  # a test, a file or a profile
+    evidence: str
+    action: str
+
+
+class Shift(msgspec.Struct, frozen=True, kw_only=True):
+    """A figure that changed for good at some run, see :mod:`toolkit.analysis.trends`."""
+
+    metric: str  # wall | work | tests | success | late | duration
+    label: str  # profile, Python and place, or a test
+    run: str
+    commit: str
+    before: float
+    after: float
+
+
 class Point(msgspec.Struct, frozen=True, kw_only=True):
     """One run of the trend."""
 
@@ -194,7 +214,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     slower: tuple[Slow, ...]
     risks: tuple[Risk, ...]
     risk_model: str
+    advice: tuple[Recommendation, ...]
     trend: tuple[Point, ...]
+    shifts: tuple[Shift, ...]
     modules: tuple[Module, ...]
     workers: tuple[WorkerFacts, ...]
     memory: tuple[Hungry, ...]

@@ -23,6 +23,7 @@ def markdown(facts: Facts) -> str:
         *_section("What changed", list(_changes(facts))),
         *_section("Failures by cause", [_group(group) for group in facts.groups]),
         *_table("Flaky", "test | state | rate | results | evidence", _flaky(facts)),
+        *_table("Recommendations", "about | evidence | what to do", _advice(facts)),
         *_table("Slowest", "test | time | before", _slowest(facts)),
         *_table("Likely to fail next", "test | probability | why", _risks(facts)),
         *_coverage(facts),
@@ -83,6 +84,10 @@ def _flaky(facts: Facts) -> list[tuple[str, ...]]:
         (code(one.test), one.state, rate(one.rate), f"{one.results}", plain(one.evidence))
         for one in facts.flaky
     ]
+
+
+def _advice(facts: Facts) -> list[tuple[str, ...]]:
+    return [(code(one.subject), plain(one.evidence), plain(one.action)) for one in facts.advice]
 
 
 def _slowest(facts: Facts) -> list[tuple[str, ...]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from toolkit.history.answers import RunRow
 from toolkit.records import CaseResult, NodeId, Outcome, RunRecord
-from toolkit.reports.dashboard.facts import Hungry, Module, Point, Slow, WorkerFacts
+from toolkit.reports.dashboard.facts import Hungry, Module, Point, Recommendation, Shift, Slow, WorkerFacts
 from toolkit.reports.dashboard.sources import Sources
 
 MOST = 50
@@ -81,6 +81,30 @@ def _module(file: str, cases: Iterable[CaseResult]) -> Module:
         bad=sum(case.outcome.bad for case in cases),
         duration=sum(case.duration for case in cases),
         memory=max(peaks, default=None),
+    )
+
+
+def shifts_of(sources: Sources) -> tuple[Shift, ...]:
+    """Return where figures changed for good: the last change of each, runs before tests."""
+    last = [(trend, trend.moved[-1]) for trend in sources.trends if trend.moved]
+    return tuple(
+        Shift(
+            metric=trend.metric,
+            label=trend.label,
+            run=moved.run,
+            commit=moved.commit,
+            before=moved.before,
+            after=moved.after,
+        )
+        for trend, moved in last
+    )
+
+
+def advice_of(sources: Sources) -> tuple[Recommendation, ...]:
+    """Return what the figures of the history recommend, the strongest first."""
+    return tuple(
+        Recommendation(rule=one.rule, subject=one.subject, evidence=one.evidence, action=one.action)
+        for one in sources.advice
     )
 
 

@@ -39,6 +39,8 @@ function overview(place) {
   place.append(box);
   if (facts.complaints.length) place.append(make("h3", { text: "Missing" }), make("ul", {}, ...facts.complaints.slice(0, 50).map((text) => make("li", { text }))));
   place.append(make("h3", { text: "What matters" }), insights());
+  if (facts.advice.length) place.append(make("h3", { text: "Recommendations" }), table("What the history recommends", ["About", "Evidence", "What to do"],
+    facts.advice.map((one) => [one.subject.includes("::") ? testLink(one.subject) : visible(one.subject), one.evidence, one.action])));
   place.append(make("h3", { text: "Runs" }), table("Runs of this page", ["Run", "Profile", "Python", "Commit", "Started", "#Tests", "#Bad", "#Flaky", "#Start to end"],
     facts.trend.filter((point) => point.present).map((point) => [point.run, point.profile, point.python, point.commit.slice(0, 12), moment(point.started),
       number(point.tests), number(point.bad), number(point.flaky), time(point.wall)])));
@@ -117,6 +119,11 @@ function slowView(place) {
 }
 
 function trendsView(place) {
+  if (facts.shifts.length) {
+    const unit = (one, value) => ["success", "late"].includes(one.metric) ? percent(value) : one.metric === "tests" ? number(Math.round(value)) : time(value);
+    place.append(make("h3", { text: "Changed for good" }), table("Figures that have another level since some run", ["What", "Figure", "Since run", "Commit", "#Before", "#After"],
+      facts.shifts.map((one) => [one.label.includes("::") ? testLink(one.label) : visible(one.label), one.metric, one.run, one.commit.slice(0, 12), unit(one, one.before), unit(one, one.after)])));
+  }
   const names = [...new Set(facts.trend.map((point) => point.profile + " " + point.python))];
   const select = make("select", { "aria-label": "Profile and Python" }, ...names.map((name) => make("option", { value: name, text: name.trim() || "all" })));
   const now = facts.trend.findLast((point) => point.present) || facts.trend.at(-1);
