@@ -30,7 +30,7 @@ _TEXT = r"[\t\n\r -%'-;=?-~]*+"
 _END = rf"(?: ?/>|>\s*+(?:<system-out>{_TEXT}</system-out>\s*+)?</testcase>)"
 _TAG = re.compile(r'<testcase((?: [a-z]++="[^"<&]*+")++) ?/?>')
 _ATTRIBUTE = re.compile(r' ([a-z]++)="')
-_DECLARATION = b"<?xml "
+_DECLARATION = "<?xml "
 
 Names = tuple[str, ...]
 
@@ -58,28 +58,34 @@ class Skimmer:
 
     def __init__(self) -> None:
         self._names: Names = ()
-        self._last = b""
+        self._last = ""
         self._stopped = False
 
     def skim(self, chunk: bytes) -> tuple[bytes, list[Run]]:
         """Return what expat shall see of a chunk, and a run for each mark in it."""
-        self._stopped = self._stopped or self._enters_other_markup(chunk)
         if self._stopped:
             return chunk, []
         text = chunk.decode("latin-1")  # each byte one character, and back
         names = self._names = self._names or _attribute_names(text)
-        self._stopped = bool(names) and not (_NEEDED <= set(names) <= _KNOWN)
-        if self._stopped or not names:
+        usual = _NEEDED <= set(names) <= _KNOWN
+        rest, runs = _split(text, names) if usual else (text, [])
+        self._stopped = bool(names) and not usual
+        if self._enters_other_markup(text, rest):
+            self._stopped = True
             return chunk, []
-        rest, runs = _split(text, names)
         return rest.encode("latin-1"), runs
 
-    def _enters_other_markup(self, chunk: bytes) -> bool:
-        """Whether a comment, a CDATA section or the like begins; the XML declaration is none."""
-        start = len(_DECLARATION) if not self._last and chunk.startswith(_DECLARATION) else 0
-        split = self._last == b"<" and chunk.startswith((b"!", b"?"))
-        self._last = chunk[-1:]
-        return split or b"<!" in chunk or chunk.find(b"<?", start) >= 0
+    def _enters_other_markup(self, text: str, rest: str) -> bool:
+        """Whether a comment, a CDATA section or the like begins; the XML declaration is none.
+
+        Args:
+            text: a chunk.
+            rest: the chunk without plain cases: there is no ``<`` in them but that of their own tags.
+        """
+        start = len(_DECLARATION) if not self._last and text.startswith(_DECLARATION) else 0
+        split = self._last == "<" and text.startswith(("!", "?"))
+        self._last = text[-1:]
+        return split or "<!" in rest or rest.find("<?", start) >= 0
 
 
 def _attribute_names(text: str) -> Names:
