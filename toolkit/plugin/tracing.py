@@ -43,7 +43,7 @@ class TestTracer:
             for name in BOUNDARIES:
                 code = getattr(getattr(module, name, None), "__code__", None)
                 if code is not None:
-                    self.tracer.boundaries.add(id(code))
+                    self.tracer.functions.bound(code)
 
     # -- collection ----------------------------------------------------------------------------------------
 
@@ -78,10 +78,9 @@ class TestTracer:
         try:
             return (yield)
         finally:
-            self.process.end_test(self._test)
+            ended = [["result", test, self._outcome.value, round(self._seconds, 6)]] if self._outcome else []
+            self.process.end_test(self._test, *ended)
             self._test = None
-            if self._outcome is not None:
-                self.tracer.trail.write(["result", test, self._outcome.value, round(self._seconds, 6)])
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:

@@ -2,26 +2,30 @@
 
 * Only the project's code objects carry events (``set_local_events``), so the standard library, pytest and
   installed packages run at full speed, and other tools' events (coverage, debuggers) are never re-armed.
-* The callback notes the code object and disables its location: a function costs once per context, however
-  often it is called.
-* What costs is arming again (about 0.6 us a function, the callback 0.1 us). A function that was entered by
-  ``STREAK`` tests of one file in a row is therefore *assumed* for the next ones and stays disarmed; every
-  ``PROBE`` tests all are armed again, and what was not entered then is no longer assumed. Assuming only ever
-  adds dependencies.
+* A callback costs about 0.15 us, arming again 0.1 us and 3.6 ns for each instruction of the function: the
+  interpreter goes over all of them. So a function is not silenced at its first entry but when its entries in a
+  test have cost as much as arming it again would; no test pays more than twice the least possible price (the
+  "ski rental" rule: Karlin, Manasse, Rudolph, Sleator, Competitive Snoopy Caching, 1988). Few functions are
+  called so often, so few are armed again after a test.
+* Code objects are told apart by ``object.__hash__``, which is made of their address: ``id()`` raises an audit
+  event, and hashing a code object goes over all its instructions.
 """
 
 import sys
 from collections.abc import Callable, Iterable
 from types import CodeType
 
-STREAK = 6
-"""So many tests in a row must have entered a function before it is assumed."""
-PROBE = 8
-"""After so many tests assumptions are checked."""
+INSTRUCTIONS_PER_CALLBACK = 40
+"""So many instructions are armed again in the time of one callback."""
 
 PREFERRED_IDS = (4, 3)
 """Tool ids that neither coverage (1), debuggers (0), profilers (2) nor optimisers (5) claim."""
 TOOL = "nox-invoke-toolkit"
+
+BOUNDARY = -1
+"""Position of code at which a look up the stack ends."""
+
+_key: Callable[[CodeType], int] = object.__hash__
 
 
 def available() -> bool:
@@ -33,9 +37,8 @@ class FunctionMonitor:
     """Watches the project's code objects.
 
     Args:
-        entered: called with a code object, its frame and ``first=`` at its first entry in this process, and
-        at
-            all entries that are seen while calls are noted.
+        entered: called with the position of a code object, the frame that entered it and ``first=`` at its
+            first entry in this process, and once more while calls are noted.
         module_done: called with the code object of a module when it was executed.
 
     ``active`` is False when no tool id was free: then nothing is traced and the caller falls back to modules.
@@ -43,17 +46,15 @@ class FunctionMonitor:
 
     def __init__(self, entered: Callable[..., None], module_done: Callable[[CodeType], None]) -> None:
         self.codes: list[CodeType] = []
+        self._positions: dict[int, int] = {}  # key of the code object → position in codes, which keeps it alive
+        self._allowed: dict[int, int] = {}  # key → entries in a test that are cheaper than arming again
+        self._left: dict[int, int] = {}  # key → how many of these are left, of what was entered
         self._unseen: set[int] = set()
-        self.index: dict[int, int] = {}  # id of the code object → position in codes, which keeps it alive
-        self._entered = entered
         self._noting: list[bool] = []  # holds an item while calls are noted
+        self._noted: set[int] = set()
+        self._entered = entered
         self._module_done = module_done
-        self._fresh: list[CodeType] = []
-        self._dark: list[CodeType] = []
-        self._assumed: dict[int, CodeType] = {}
-        self._recent: list[set[int]] = []
-        self._since_probe = 0
-        self._returning: set[int] = set()  # ids of the code objects of modules that are being imported
+        self._returning: set[int] = set()  # keys of the code objects of modules that are being imported
         self._tool = self._take_tool()
         self.active = self._tool is not None
 
@@ -73,34 +74,49 @@ class FunctionMonitor:
         return None
 
     def _make_callback(self) -> Callable[[CodeType, int], object]:
-        append, unseen, disable = self._fresh.append, self._unseen, sys.monitoring.DISABLE
-        report, noting = self._entered, self._noting
+        left, allowed, unseen, noting = self._left, self._allowed, self._unseen, self._noting
+        key_of, get, disable, report = _key, self._left.get, sys.monitoring.DISABLE, self._report
 
         def entered(code: CodeType, _offset: int) -> object:
-            append(code)
-            if noting or id(code) in unseen:
-                first = id(code) in unseen
-                unseen.discard(id(code))
-                report(code, sys._getframe(1), first=first)
+            key = key_of(code)
+            rest = get(key)
+            if rest is None:
+                rest = allowed[key]
+                if key in unseen:
+                    report(key, first=True)
+            if noting:
+                report(key, first=False)
+            if rest > 1:
+                left[key] = rest - 1
+                return None
+            left[key] = 0  # nothing is called from here on: no other thread comes in between
             return disable
 
         return entered
 
+    def _report(self, key: int, *, first: bool) -> None:
+        if not first and key in self._noted:
+            return
+        self._noted.add(key)
+        self._unseen.discard(key)
+        caller = sys._getframe(2).f_back
+        self._entered(self._positions[key], caller, first=first)
+
     def note_calls(self) -> None:
-        """Report all entries until the end of the test, also of what was entered before."""
+        """Report once more every function that is entered until the end of the test."""
         self._noting[:] = [True]
-        count = len(self._fresh)
-        self._arm([*self._dark, *self._assumed.values(), *self._fresh[:count]])
+        self._noted.clear()
+        self._arm([self.codes[self._positions[key]] for key, rest in list(self._left.items()) if rest <= 0])
 
     def _returned(self, code: CodeType, _offset: int, _value: object) -> object:
-        self._returning.discard(id(code))
+        self._returning.discard(_key(code))
         self._module_done(code)
         return sys.monitoring.DISABLE
 
     def watch_return(self, code: CodeType) -> None:
         """Report when a module's code returns."""
         if self._tool is not None:
-            self._returning.add(id(code))
+            self._returning.add(_key(code))
             events = self._events | sys.monitoring.events.PY_RETURN
             sys.monitoring.set_local_events(self._tool, code, events)
 
@@ -110,77 +126,45 @@ class FunctionMonitor:
         while pending:
             item = pending.pop()
             pending.extend(const for const in item.co_consts if isinstance(const, CodeType))
-            if id(item) in self.index or not belongs(item.co_filename):
+            key = _key(item)
+            if self._positions.get(key, BOUNDARY) != BOUNDARY or not belongs(item.co_filename):
                 continue
-            self.index[id(item)] = len(self.codes)
+            self._unseen.add(key)
+            self._allowed[key] = 1 + len(item.co_code) // (2 * INSTRUCTIONS_PER_CALLBACK)
+            self._positions[key] = len(self.codes)
             self.codes.append(item)
-            self._unseen.add(id(item))
             if self._tool is not None:
                 sys.monitoring.set_local_events(self._tool, item, self._events)
 
+    def position(self, code: CodeType) -> int | None:
+        """Return the position of a watched code object, :data:`BOUNDARY`, or None."""
+        return self._positions.get(_key(code))
+
+    def bound(self, code: CodeType) -> None:
+        """Let looks up the stack end at a code object, which must stay alive."""
+        self._positions.setdefault(_key(code), BOUNDARY)
+
     def take(self) -> set[int]:
-        """Return the indexes of the functions entered since the last call; they stay disarmed."""
-        count = len(self._fresh)
-        taken = self._fresh[:count]
-        del self._fresh[:count]  # another thread may have appended meanwhile
-        self._dark += taken
-        index = self.index
-        return {index[id(code)] for code in taken}
+        """Return the positions of the functions entered since the last call; arm those that were silenced.
 
-    def take_all(self) -> set[int]:
-        """Like :meth:`take`, with what is assumed."""
-        return self.take() | {self.index[key] for key in self._assumed}
-
-    def rearm_fresh(self) -> None:
-        """Arm again what was entered between two tests; assumptions stay."""
-        self._arm([code for code in self._dark if id(code) not in self._assumed])
-        self._dark.clear()
-
-    def rearm(self) -> None:
-        """Arm all again: whatever runs next belongs to another context."""
-        self._arm(self._dark)
-        self._arm(self._assumed.values())
-        self._dark.clear()
-        self._assumed.clear()
-        self._recent.clear()
-        self._since_probe = 0
+        An entry in another thread meanwhile counts either now or the next time.
+        """
+        left, positions, codes = self._left, self._positions, self.codes
+        taken: set[int] = set()
+        silent: list[CodeType] = []
+        while left:
+            key, rest = left.popitem()
+            position = positions[key]
+            taken.add(position)
+            if rest <= 0:
+                silent.append(codes[position])
+        self._arm(silent)
+        return taken
 
     def take_test(self) -> set[int]:
-        """End a test: return what was entered since the last call and what is assumed; arm for the next."""
+        """Like :meth:`take`, at the end of a test."""
         self._noting.clear()
-        entered = self.take()
-        whole = entered | {self.index[key] for key in self._assumed}
-        if self._since_probe >= PROBE:
-            self._end_probe()
-        self._remember()
-        self._since_probe += 1
-        if self._since_probe == PROBE:
-            self._arm(self._assumed.values())
-        return whole
-
-    def _remember(self) -> None:
-        now = {id(code) for code in self._dark}
-        if len(self._recent) == STREAK - 1:
-            steady = now.intersection(*self._recent)
-            del self._recent[0]
-        else:
-            steady = set()
-        self._recent.append(now)
-        again = []
-        for code in self._dark:
-            if id(code) in steady:
-                self._assumed[id(code)] = code
-            elif id(code) not in self._assumed:
-                again.append(code)
-        self._arm(again)
-        self._dark.clear()
-
-    def _end_probe(self) -> None:
-        """All assumed were armed for this test: those not entered are no longer assumed (and are armed)."""
-        now = {id(code) for code in self._dark}
-        for key in [key for key in self._assumed if key not in now]:
-            del self._assumed[key]
-        self._since_probe = 0
+        return self.take()
 
     def _arm(self, codes: Iterable[CodeType]) -> None:
         if self._tool is None:
@@ -190,13 +174,13 @@ class FunctionMonitor:
         for code in codes:
             change(tool, code, 0)
             change(tool, code, events)
-            if returning and id(code) in returning:
+            if returning and _key(code) in returning:
                 change(tool, code, events | sys.monitoring.events.PY_RETURN)
 
     def forget(self) -> None:
         """Report every function as if it had never been entered."""
-        self._unseen.update(self.index)
-        self.rearm()
+        self._unseen.update(self._allowed)
+        self.take()
 
     def stop(self) -> None:
         """Take all events away and give the tool id back."""

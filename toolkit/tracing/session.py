@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 from types import CodeType, FunctionType
+from typing import Any
 
 from toolkit.tracing.audit import TOKEN, AuditHook
 from toolkit.tracing.borders import Borders
@@ -98,9 +99,9 @@ class TracedProcess:
         self.now(context.number)
         return context
 
-    def end_test(self, context: Context) -> None:
-        """End a test; children that are gone by now belong to no later one."""
-        self.tracer.end_test(context)
+    def end_test(self, context: Context, *lines: list[Any]) -> None:
+        """End a test, write some more lines; children that are gone by now belong to no later one."""
+        self.tracer.end_test(context, *lines)
         if self._children:
             self._note_gone(context.number)
 

@@ -22,7 +22,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from toolkit.tracing.borders import Borders
-from toolkit.tracing.functions import FunctionMonitor
+from toolkit.tracing.functions import BOUNDARY, FunctionMonitor
 from toolkit.tracing.trail import TrailWriter
 
 OUTER = frozenset({"session", "collection"})
@@ -78,7 +78,6 @@ class Tracer:
         self._files: dict[str, str] = {}
         self._stopped = False
         self._expected = 0
-        self.boundaries: set[int] = set()  # ids of code objects at which a look up the stack ends
         self.made: set[str] = set()  # files written by the tests themselves: not inputs
         self.functions = FunctionMonitor(self._entered, self.module_done)
         self.has_children = False
@@ -114,8 +113,7 @@ class Tracer:
         """Begin a context inside the current one, which is told about it."""
         self._close_finished_imports()
         below = self._stack[-1]
-        below.functions |= self.functions.take_all()
-        self.functions.rearm()
+        below.functions |= self.functions.take()
         context = self._new(kind, name, code)
         below.add("uses", str(context.number))
         self._stack.append(context)
@@ -127,7 +125,7 @@ class Tracer:
             return
         while len(self._stack) > 1:
             top = self._stack.pop()
-            top.functions |= self.functions.take_all()
+            top.functions |= self.functions.take()
             self.flush(top)
             if top is context:
                 return
@@ -137,25 +135,23 @@ class Tracer:
         self._close_finished_imports()
         below = self._stack[-1]
         below.functions |= self.functions.take()
-        self.functions.rearm_fresh()
         context = self._new("test", name)
         self._stack.append(context)
         if len(sys._current_frames()) > 1:
             self._credit_threads(context)
         return context
 
-    def end_test(self, context: Context) -> None:
-        """End a test and write what it touched."""
+    def end_test(self, context: Context, *lines: list[Any]) -> None:
+        """End a test and write what it touched, then some more lines."""
         if self._stack[-1] is not context:
             self.pop(self._stack[self._stack.index(context) + 1])
         self._stack.pop()
         context.functions |= self.functions.take_test()
-        self.flush(context)
+        self.flush(context, *lines)
 
     def resume(self, context: Context) -> None:
         """Credit an earlier context again, until :meth:`pop`: the tear-down of a shared fixture."""
-        self._stack[-1].functions |= self.functions.take_all()
-        self.functions.rearm()
+        self._stack[-1].functions |= self.functions.take()
         self._stack[-1].add("uses", str(context.number))
         self._stack.append(context)
 
@@ -168,8 +164,8 @@ class Tracer:
         for frame in sys._current_frames().values():
             walk: FrameType | None = None if frame is here else frame
             while walk is not None:
-                position = self.functions.index.get(id(walk.f_code))
-                if position is not None:
+                position = self.functions.position(walk.f_code)
+                if position is not None and position != BOUNDARY:
                     context.functions.add(position)
                 walk = walk.f_back
 
@@ -214,28 +210,25 @@ class Tracer:
         else:
             self._close_finished_imports()
 
-    def _entered(self, code: CodeType, frame: FrameType, *, first: bool) -> None:
-        """Called at first entries, and at all while calls are noted."""
-        position = self.functions.index[id(code)]
-        caller = self._nearest(frame.f_back)
+    def _entered(self, position: int, frame: FrameType | None, *, first: bool) -> None:
+        """Called at first entries, and once more while calls are noted."""
+        caller = self._nearest(frame)
         if caller is not None and caller != position:
             self._calls.setdefault(caller, set()).add(position)
         if not first:
             return
         if self.immediate:
             self._write_now(position)
-        elif may_keep(code):
+        elif may_keep(self.functions.codes[position]):
             self.functions.note_calls()
 
     def _nearest(self, frame: FrameType | None) -> int | None:
         """Return the position of the nearest function of the project on the stack."""
+        position_of = self.functions.position
         while frame is not None:
-            code = frame.f_code
-            position = self.functions.index.get(id(code))
+            position = position_of(frame.f_code)
             if position is not None:
-                return position
-            if id(code) in self.boundaries:
-                return None
+                return None if position == BOUNDARY else position
             frame = frame.f_back
         return None
 
@@ -257,7 +250,7 @@ class Tracer:
     def _asked_by_project(self) -> bool:
         frame: FrameType | None = sys._getframe(2)
         while frame is not None:
-            if id(frame.f_code) in self.functions.index:
+            if self.functions.position(frame.f_code) not in {None, BOUNDARY}:
                 return True
             frame = frame.f_back
         return False
@@ -282,8 +275,8 @@ class Tracer:
 
     # -- writing -----------------------------------------------------------------------------------------
 
-    def flush(self, context: Context) -> None:
-        """Append what a context touched since its last line."""
+    def flush(self, context: Context, *more: list[Any]) -> None:
+        """Append what a context touched since its last line, then some more lines."""
         functions = sorted(context.functions)
         lines = self._code_lines(functions)
         for caller, called in self._calls.items():
@@ -294,7 +287,7 @@ class Tracer:
             lines.append(["touch", context.number, context.kind, context.name, context.items, functions])
         context.written = True
         context.functions, context.items = set(), {}
-        self.trail.write(*lines)
+        self.trail.write(*lines, *more)
 
     def _code_lines(self, positions: list[int]) -> list[list[Any]]:
         lines = []
@@ -317,7 +310,7 @@ class Tracer:
         """Write the rest; trace no more."""
         while len(self._stack) > 1:
             self.pop(self._stack[-1])
-        self._session.functions |= self.functions.take_all()
+        self._session.functions |= self.functions.take()
         self.flush(self._session)
         self.trail.write(["end"])
         self._stopped = True
