@@ -30,6 +30,7 @@ class TestTracer:
         self.process = TracedProcess(str(config.rootpath), str(folder), name)
         self.tracer = self.process.tracer
         self._root = config.rootpath
+        self._relative: dict[Path, str] = {}
         self._shared: dict[int, tuple[Any, Context]] = {}  # id of a fixture definition → it, its context
         self._test: Context | None = None
         self._outcome: Outcome | None = None
@@ -61,7 +62,10 @@ class TestTracer:
 
     def relative(self, path: Path) -> str:
         """Return a path as it stands in node ids."""
-        return Path(os.path.relpath(path, self._root)).as_posix()
+        found = self._relative.get(path)
+        if found is None:
+            found = self._relative[path] = Path(os.path.relpath(path, self._root)).as_posix()
+        return found
 
     # -- tests ---------------------------------------------------------------------------------------------
 
@@ -78,7 +82,9 @@ class TestTracer:
         try:
             return (yield)
         finally:
-            ended = [["result", test, self._outcome.value, round(self._seconds, 6)]] if self._outcome else []
+            ended: list[list[object]] = (
+                [["result", test, self._outcome.value, round(self._seconds, 6)]] if self._outcome else []
+            )
             self.process.end_test(self._test, *ended)
             self._test = None
 

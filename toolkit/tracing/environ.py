@@ -37,10 +37,16 @@ NOT_READING = (
 
 
 class EnvironWatch:
-    """Reports names read through ``os.environ`` until :meth:`stop`."""
+    """Reports names read through ``os.environ`` until :meth:`stop`.
 
-    def __init__(self, touch: Callable[[str, str], None]) -> None:
+    Args:
+        touch: is told about a name that was read.
+        known: tells that it need not be told once more: looking who reads is what costs.
+    """
+
+    def __init__(self, touch: Callable[[str, str], None], known: Callable[[str, str], bool]) -> None:
         self._touch = touch
+        self._known = known
         environ: Any = os.environ
         self._encode = environ.encodekey
         self._decode = environ.decodekey
@@ -64,7 +70,7 @@ class EnvironWatch:
         return name
 
     def _note(self, name: str, frame: FrameType | None) -> None:
-        if name in OF_THE_SHELL:
+        if name in OF_THE_SHELL or self._known("variable", name):
             return
         while frame is not None and frame.f_code.co_filename.endswith(PLUMBING):
             if frame.f_code.co_name in {"__setitem__", "copy", "__delitem__", "get_exec_path", "__repr__"}:

@@ -3,8 +3,8 @@
 * Only the project's code objects carry events (``set_local_events``), so the standard library, pytest and
   installed packages run at full speed, and other tools' events (coverage, debuggers) are never re-armed.
 * A callback costs about 0.15 us, arming again 0.1 us and 3.6 ns for each instruction of the function: the
-  interpreter goes over all of them. So a function is not silenced at its first entry but when its entries in a
-  test have cost as much as arming it again would; no test pays more than twice the least possible price (the
+  interpreter goes over all of them. So a function is not silenced at its first entry, but when its entries in
+  a test have cost as much as arming it again would; no test pays more than twice the least possible price (the
   "ski rental" rule: Karlin, Manasse, Rudolph, Sleator, Competitive Snoopy Caching, 1988). Few functions are
   called so often, so few are armed again after a test.
 * Code objects are told apart by ``object.__hash__``, which is made of their address: ``id()`` raises an audit
@@ -46,7 +46,9 @@ class FunctionMonitor:
 
     def __init__(self, entered: Callable[..., None], module_done: Callable[[CodeType], None]) -> None:
         self.codes: list[CodeType] = []
-        self._positions: dict[int, int] = {}  # key of the code object → position in codes, which keeps it alive
+        self._positions: dict[
+            int, int
+        ] = {}  # key of the code object → position in codes, which keeps it alive
         self._allowed: dict[int, int] = {}  # key → entries in a test that are cheaper than arming again
         self._left: dict[int, int] = {}  # key → how many of these are left, of what was entered
         self._unseen: set[int] = set()

@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import mmap
 import os
 import sys
 from collections.abc import Iterable
@@ -15,6 +16,9 @@ from toolkit.tracing.children import child_name, is_running
 from toolkit.tracing.environ import EnvironWatch
 from toolkit.tracing.tracer import Context, Tracer
 from toolkit.tracing.trail import SUFFIX, TrailWriter, read_trail
+
+NUMBER_BYTES = 12
+"""Length of the file that tells child processes in which context they were started."""
 
 CHILD_FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child")
 """Put on PYTHONPATH of child processes: holds a sitecustomize that starts their tracer."""
@@ -52,12 +56,12 @@ class TracedProcess:
         self._hook = AuditHook(self.tracer)
         self._before = {key: os.environ.get(key) for key in (TOKEN, "PYTHONPATH")}
         self._now = os.path.join(folder, name + ".now")
-        self._now_descriptor = os.open(self._now, os.O_WRONLY | os.O_CREAT, 0o644)
+        self._shown = _shared_memory(self._now)
         self._adopt_loaded()
         self._hook.install()
         if children:
             self._prepare_children()
-        self._environ = EnvironWatch(self.tracer.touch)
+        self._environ = EnvironWatch(self.tracer.touch, self.tracer.knows)
         self._gone: set[str] = set()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(before=self._forking, after_in_child=self._forked)
@@ -89,9 +93,8 @@ class TracedProcess:
 
     def now(self, number: int) -> None:
         """Tell child processes which context they belong to."""
-        with contextlib.suppress(OSError):
-            os.lseek(self._now_descriptor, 0, os.SEEK_SET)
-            os.write(self._now_descriptor, b"%12d" % number)
+        if self._shown is not None:
+            self._shown[:NUMBER_BYTES] = b"%12d" % number
 
     def begin_test(self, name: str) -> Context:
         """Begin a test."""
@@ -106,7 +109,7 @@ class TracedProcess:
             self._note_gone(context.number)
 
     def _note_gone(self, number: int) -> None:
-        """Look which child processes ended, however they ended."""
+        """Look which child processes ended, however they ended; look no more when all have."""
         for path in Path(self.folder).glob(f"{self.name}.*{SUFFIX}"):
             if path.name in self._gone:
                 continue
@@ -114,6 +117,7 @@ class TracedProcess:
             if first is not None and first[0] == "start" and not is_running(int(first[1])):
                 self._gone.add(path.name)
                 self.tracer.trail.write(["gone", path.name.removesuffix(SUFFIX), number])
+        self.tracer.has_children = len(self._gone) < self.tracer.expected
 
     @property
     def _children(self) -> bool:
@@ -122,6 +126,7 @@ class TracedProcess:
     def _forking(self) -> None:
         if self._hook.tracer is not None:
             self.tracer.has_children = True
+            self.tracer.expected += 1
 
     def _forked(self) -> None:
         """In a child made by fork: write to a trail of its own, at once."""
@@ -143,9 +148,23 @@ class TracedProcess:
                 os.environ.pop(key, None)
             else:
                 os.environ[key] = value
-        with contextlib.suppress(OSError):
-            os.close(self._now_descriptor)
+        if self._shown is not None:
+            self._shown.close()
+            self._shown = None
         self.tracer.trail.close()
+
+
+def _shared_memory(path: str) -> mmap.mmap | None:
+    """Open a small file as memory: written for every test, read only by child processes."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            os.write(descriptor, b"0" * NUMBER_BYTES)
+            return mmap.mmap(descriptor, NUMBER_BYTES)
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError):
+        return None
 
 
 def adopt_code(code: CodeType, traced: TracedProcess) -> None:

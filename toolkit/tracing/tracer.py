@@ -77,7 +77,7 @@ class Tracer:
         self._calls: dict[int, set[int]] = {}  # position of a function → of functions it was seen to call
         self._files: dict[str, str] = {}
         self._stopped = False
-        self._expected = 0
+        self.expected = 0  # child processes
         self.made: set[str] = set()  # files written by the tests themselves: not inputs
         self.functions = FunctionMonitor(self._entered, self.module_done)
         self.has_children = False
@@ -234,6 +234,10 @@ class Tracer:
 
     # -- everything else ---------------------------------------------------------------------------------
 
+    def knows(self, kind: str, item: str) -> bool:
+        """Whether the current context is known to have touched something."""
+        return item in self._stack[-1].items.get(kind, ())
+
     def touch(self, kind: str, item: str, value: Any = 1) -> None:
         """The current context touched a file, folder, variable, child process or the like."""
         context = self._stack[-1]
@@ -263,8 +267,8 @@ class Tracer:
     def expect_child(self) -> None:
         """A Python process that traces itself is about to start; should it not report, all is assumed."""
         context = self._stack[-1]
-        self._expected += 1
-        context.add("children", str(self._expected))
+        self.expected += 1
+        context.add("children", str(self.expected))
         self.has_children = True
 
     def note_file(self, path: str, filename: str) -> None:
