@@ -4,9 +4,9 @@
   installed packages run at full speed, and other tools' events (coverage, debuggers) are never re-armed.
 * A callback costs about 0.15 us, arming again 0.1 us and 3.6 ns for each instruction of the function: the
   interpreter goes over all of them. So a function is not silenced at its first entry, but when its entries in
-  a test have cost as much as arming it again would; no test pays more than twice the least possible price (the
-  "ski rental" rule: Karlin, Manasse, Rudolph, Sleator, Competitive Snoopy Caching, 1988). Few functions are
-  called so often, so few are armed again after a test.
+  a test have cost as much as arming it again would; no test pays more than twice the least possible price
+  (the "ski rental" rule: Karlin, Manasse, Rudolph, Sleator, Competitive Snoopy Caching, 1988). Few functions
+  are called so often, so few are armed again after a test.
 * Code objects are told apart by ``object.__hash__``, which is made of their address: ``id()`` raises an audit
   event, and hashing a code object goes over all its instructions.
 """
