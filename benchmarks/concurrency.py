@@ -2,10 +2,10 @@
 
     uv run benchmarks/concurrency.py [--runs 16] [--profile integration] [--runtime embedded|compose] [--json]
 
-Each run has a checkout of its own, as CI jobs have; all share the user's lease files, caches and engine. They
-are started at the same moment. A run counts when Nox ended with 0 and its summary says that all tests passed; at
-the end there must be no lease, no process in a checkout, and nothing on the engine that a run has made. One run
-alone is measured first, so that the cost of company can be seen. Exit code 1 when anything went wrong.
+Each run has a checkout of its own, as CI jobs have; all share the user's lease files, caches and engine.
+They start at the same moment. A run counts when Nox ended with 0 and its summary says that all tests passed;
+in the end there must be no lease, no process in a checkout, and nothing on the engine that a run has made.
+One run is measured alone first, so that the cost of company is seen. Exit code 1 when anything went wrong.
 """
 
 import argparse

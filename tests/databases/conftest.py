@@ -1,4 +1,4 @@
-"""One real PostgreSQL server per test process, and owners on it."""
+"""Real PostgreSQL servers of this test process in each runtime, and owners on them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,29 +9,12 @@ from toolkit.config import parse_config
 from toolkit.databases.owners import DatabaseOwner
 from toolkit.databases.server import Server
 from toolkit.databases.sources import Source, find_source
-from toolkit.leases.store import LeaseStore
-from toolkit.services.provisioning import running
 
 
-@pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@pytest.fixture
+def postgres_url(real_urls: dict[str, str]) -> str:
     """The URL of a server of this process: other tests' databases are not in it."""
-    folder = tmp_path_factory.mktemp("postgres")
-    config = parse_config({"tool": {"toolkit": {}}}, root=folder, environ={})
-    environ = {"TOOLKIT_STATE_HOME": str(folder / "state"), "TOOLKIT_CACHE_HOME": str(folder / "cache")}
-    with (
-        LeaseStore(folder / "state") as store,
-        running(
-            config, ["database"], runtime="embedded", environ={**_path(), **environ}, store=store
-        ) as environment,
-    ):
-        yield environment.urls["DATABASE_URL"]
-
-
-def _path() -> dict[str, str]:
-    import os
-
-    return {key: value for key, value in os.environ.items() if not key.endswith("_URL")}
+    return real_urls["DATABASE_URL"]
 
 
 @pytest.fixture

@@ -1,15 +1,10 @@
 """Fixtures for tests on real servers: isolated per worker and per test, rolled back, cleaned, explained."""
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from toolkit.config import parse_config
 from toolkit.databases.server import Server
-from toolkit.leases.store import LeaseStore
-from toolkit.services.provisioning import running
 
 PROJECT = """
 [tool.toolkit.databases]
@@ -17,27 +12,10 @@ migrations = "migrations"
 """
 
 
-@pytest.fixture(scope="module")
-def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A real PostgreSQL and a real Redis for the tests of this file."""
-    folder = tmp_path_factory.mktemp("servers")
-    environ = {key: value for key, value in os.environ.items() if not key.endswith("_URL")}
-    environ |= {"TOOLKIT_STATE_HOME": str(folder / "state"), "TOOLKIT_CACHE_HOME": str(folder / "cache")}
-    config = parse_config({"tool": {"toolkit": {}}}, root=folder, environ={})
-    with (
-        LeaseStore(folder / "state") as store,
-        running(
-            config, ["database", "cache"], runtime="embedded", environ=environ, store=store
-        ) as environment,
-    ):
-        yield environment.urls
-
-
 @pytest.fixture
-def project(pytester: pytest.Pytester, urls: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name, url in urls.items():
-        monkeypatch.setenv(name, url)
-    for name in ("TOOLKIT_RUN_DIR", "TOOLKIT_RUN_ID", "PYTEST_XDIST_WORKER"):
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with a schema, and no servers."""
+    for name in ("TOOLKIT_RUN_DIR", "TOOLKIT_RUN_ID", "PYTEST_XDIST_WORKER", "DATABASE_URL", "REDIS_URL"):
         monkeypatch.delenv(name, raising=False)
     pytester.makepyprojecttoml(PROJECT)
     pytester.mkdir("migrations")
@@ -47,11 +25,19 @@ def project(pytester: pytest.Pytester, urls: dict[str, str], monkeypatch: pytest
     return pytester.path
 
 
+@pytest.fixture
+def urls(project: Path, real_urls: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Real servers for the project, in each runtime; their URLs are in the environment."""
+    for name, url in real_urls.items():
+        monkeypatch.setenv(name, url)
+    return real_urls
+
+
 def run(pytester: pytest.Pytester, *words: str) -> pytest.RunResult:
     return pytester.runpytest_subprocess("-p", "no:cacheprovider", "--no-record", *words)
 
 
-def test_every_test_and_worker_has_its_own_database(pytester: pytest.Pytester, project: Path) -> None:
+def test_every_test_and_worker_has_its_own_database(pytester: pytest.Pytester, urls: dict[str, str]) -> None:
     """Two workers, one schema: what one test writes no other sees, committed or not."""
     pytester.makepyfile(
         """
@@ -90,7 +76,7 @@ def test_every_test_and_worker_has_its_own_database(pytester: pytest.Pytester, p
 
 
 def test_databases_go_and_that_of_a_failed_test_stays(
-    pytester: pytest.Pytester, project: Path, urls: dict[str, str]
+    pytester: pytest.Pytester, urls: dict[str, str]
 ) -> None:
     """The failure names the database; everything else is dropped when the run ends."""
     pytester.makepyfile(
@@ -113,9 +99,7 @@ def test_databases_go_and_that_of_a_failed_test_stays(
     assert str(urls["DATABASE_URL"]) not in result.stdout.str()
 
 
-def test_each_worker_has_its_own_cache(
-    pytester: pytest.Pytester, project: Path, urls: dict[str, str]
-) -> None:
+def test_each_worker_has_its_own_cache(pytester: pytest.Pytester, urls: dict[str, str]) -> None:
     """Workers do not see each other's keys, tests start empty, and others' keys survive."""
     import redis
 
@@ -145,12 +129,8 @@ def test_each_worker_has_its_own_cache(
             assert foreign.get("foreign") == b"stays"
 
 
-def test_a_missing_server_is_one_clear_error(
-    pytester: pytest.Pytester, project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_server_is_one_clear_error(pytester: pytest.Pytester, project: Path) -> None:
     """Both ways to get one are named, and nothing is skipped."""
-    monkeypatch.delenv("DATABASE_URL")
-    monkeypatch.delenv("REDIS_URL")
     pytester.makepyfile("def test_a(db_session): pass\ndef test_b(cache_client): pass")
     result = run(pytester)
     result.assert_outcomes(errors=2)

@@ -4,14 +4,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from toolkit.config import parse_config
-from toolkit.leases.store import LeaseStore
-from toolkit.services.provisioning import running
 
 Invoke = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -28,28 +24,29 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def invoke(project: Path) -> Iterator[Invoke]:
-    """Run a task in the project, with DATABASE_URL as a CI would give it."""
+@pytest.fixture
+def bare_invoke(project: Path) -> Invoke:
+    """Run a task in the project, without a server."""
     own = {"TOOLKIT_STATE_HOME": str(project / "state"), "TOOLKIT_CACHE_HOME": str(project / "cache")}
     environ = {**{key: value for key, value in os.environ.items() if not key.endswith("_URL")}, **own}
-    config = parse_config({"tool": {"toolkit": {}}}, root=project, environ={})
-    with (
-        LeaseStore(project / "state") as store,
-        running(config, ["database"], runtime="embedded", environ=environ, store=store) as environment,
-    ):
 
-        def run(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-            return subprocess.run(
-                [sys.executable, "-m", "invoke", *words],
-                cwd=project,
-                env={**environ, **environment.urls, **variables},
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+    def run(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "invoke", *words],
+            cwd=project,
+            env={**environ, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
-        yield run
+    return run
+
+
+@pytest.fixture
+def invoke(bare_invoke: Invoke, real_urls: dict[str, str]) -> Invoke:
+    """Run a task in the project, with DATABASE_URL as a CI would give it, on a server of each runtime."""
+    return lambda *words, **variables: bare_invoke(*words, **{**real_urls, **variables})
 
 
 def test_a_database_lives_from_create_to_drop(invoke: Invoke) -> None:
@@ -96,16 +93,16 @@ def test_the_url_of_a_database_can_be_asked(invoke: Invoke) -> None:
     assert invoke("db.url", "a", "b").returncode == 2
 
 
-def test_a_remote_server_is_refused(invoke: Invoke) -> None:
+def test_a_remote_server_is_refused(bare_invoke: Invoke) -> None:
     """Nothing connects to a server that nobody called a test server; its password is not printed."""
-    done = invoke("db.cleanup", "--url", "postgresql://u:hidden@db.example.com/test")
+    done = bare_invoke("db.cleanup", "--url", "postgresql://u:hidden@db.example.com/test")
     assert done.returncode == 4
     assert "db.example.com:5432 is not known to be a test server" in done.stderr
     assert "hidden" not in done.stdout + done.stderr
 
 
-def test_without_a_server_the_ways_to_get_one_are_named(invoke: Invoke, project: Path) -> None:
-    done = invoke("db.list", DATABASE_URL="", TOOLKIT_STATE_HOME=str(project / "none"))
+def test_without_a_server_the_ways_to_get_one_are_named(bare_invoke: Invoke, project: Path) -> None:
+    done = bare_invoke("db.list", DATABASE_URL="", TOOLKIT_STATE_HOME=str(project / "none"))
     assert done.returncode == 2
     assert "--url" in done.stderr
     assert "services.up" in done.stderr

@@ -20,6 +20,7 @@ MODULES = (
     "presets",
     "worker",
     "isolation",
+    "secrecy",
     "recording",
     "retries",
     "isolated",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from toolkit.plugin.secrecy import hide
 from toolkit.records import Failure, Frame, Phase
 
 MESSAGE_LIMIT = 10_000
@@ -88,7 +89,7 @@ def _phase(report: pytest.TestReport | pytest.CollectReport) -> Phase:
 
 def _text(exception: BaseException) -> str:
     try:
-        return str(exception)
+        return hide(str(exception))
     except Exception as error:  # noqa: BLE001 - a broken __str__ must not break the record
         return f"<{type(exception).__qualname__}: its text could not be made: {type(error).__qualname__}>"
 
