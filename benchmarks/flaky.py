@@ -32,7 +32,8 @@ from itertools import pairwise
 
 import msgspec
 
-from toolkit.analysis.flaky import flaky_tests
+from toolkit.analysis.flaky import flaky_tests, outside_outages
+from toolkit.analysis.orders import Places, dependences
 from toolkit.analysis.past import Past, RunPlace
 from toolkit.history.answers import Recent
 from toolkit.records import NodeId
@@ -54,6 +55,7 @@ class Simulated(msgspec.Struct, frozen=True, kw_only=True):
 
     past: Past
     truth: dict[NodeId, Truth]
+    places: dict[str, Places]
 
 
 def simulate(chance: random.Random, *, tests: int, runs: int, retries: int) -> Simulated:
@@ -70,18 +72,31 @@ def simulate(chance: random.Random, *, tests: int, runs: int, retries: int) -> S
         for number, commit in enumerate(commits)
     }
     outages = _outages(chance, runs, tests)
+    names = [NodeId(f"tests/test_{index // 20}.py::test_{index}") for index in range(tests)]
+    ran_at = {run: _places(chance, names) for run in places}
     recent, tries, truth = {}, {}, {}
-    for index in range(tests):
-        test = NodeId(f"tests/test_{index // 20}.py::test_{index}")
+    for index, test in enumerate(names):
         struck = frozenset(number for number, hit in outages.items() if index in hit)
         truth[test] = _truth(chance, struck)
-        attempts = _attempts(chance, truth[test], commits, retries)
+        polluter = names[index - chance.randrange(1, tests)]
+        polluted = [after(ran_at[run], polluter, test) for run in places]
+        attempts = _attempts(chance, truth[test], commits, retries, polluted)
         letters = "".join(_letter(one) for one in attempts)
         recent[test] = Recent(test=test, runs=tuple(places), verdicts=letters, durations=(0.1,) * runs)
         for run, one in zip(places, attempts, strict=True):
             if len(one) > 1:
                 tries[test, run] = one[:-1]
-    return Simulated(past=Past(runs=places, recent=recent, tries=tries), truth=truth)
+    return Simulated(past=Past(runs=places, recent=recent, tries=tries), truth=truth, places=ran_at)
+
+
+def _places(chance: random.Random, names: Sequence[NodeId]) -> Places:
+    shuffled = chance.sample(names, len(names))
+    return {test: (f"gw{place % 2}", place // 2) for place, test in enumerate(shuffled)}
+
+
+def after(places: Places, first: NodeId, test: NodeId) -> bool:
+    """Tell whether a test ran after another one on the same worker."""
+    return places[first][0] == places[test][0] and places[first][1] < places[test][1]
 
 
 def _commits(chance: random.Random, runs: int) -> list[int]:
@@ -113,13 +128,13 @@ def _truth(chance: random.Random, struck: frozenset[int]) -> Truth:
     return Truth(kind=STABLE, outages=struck)
 
 
-def _attempts(chance: random.Random, truth: Truth, commits: Sequence[int], retries: int) -> list[str]:
+def _attempts(
+    chance: random.Random, truth: Truth, commits: Sequence[int], retries: int, polluted: Sequence[bool]
+) -> list[str]:
     broken = _broken(chance, commits) if truth.kind == BROKEN else range(0)
     found = []
     for number in range(len(commits)):
-        always = (
-            number in broken or number in truth.outages or (truth.kind == VICTIM and chance.random() < 0.25)
-        )
+        always = number in broken or number in truth.outages or (truth.kind == VICTIM and polluted[number])
         tries = ""
         for _ in range(retries + 1):
             tries += "f" if always or chance.random() < truth.rate else "p"
@@ -141,6 +156,24 @@ def _broken(chance: random.Random, commits: Sequence[int]) -> range:
 
 def _letter(tries: str) -> str:
     return "P" if "f" in tries and tries[-1] == "p" else tries[-1]
+
+
+def told_kinds(history: Simulated) -> dict[str, float]:
+    """Count the victims among the flaky tests, and how many are told by their kind, and others so called."""
+    found = flaky_tests(history.past)
+    rows, _ = outside_outages(history.past)
+    outcomes = {
+        one.test: {seen.place.run: seen.first_bad for seen in rows[one.test]}
+        for one in found
+        if one.state == "flaky"
+    }
+    ordered = dependences(outcomes, history.places.__getitem__)
+    victims = {test for test in outcomes if history.truth[test].kind == VICTIM}
+    return {
+        "victims": len(victims),
+        "victims told as order": len(victims & ordered.keys()),
+        "others told as order": len(ordered.keys() - victims),
+    }
 
 
 def ours(history: Simulated) -> set[NodeId]:
@@ -212,6 +245,8 @@ def evaluate(*, projects: int, tests: int, runs: int, retries: int, seed: int) -
             began = time.process_time()
             found = method(history)
             counts = score(found, history.truth) | {"seconds": time.process_time() - began}
+            if name == "toolkit":
+                counts |= told_kinds(history)
             sums[name] = {key: sums[name].get(key, 0) + value for key, value in counts.items()}
     return {name: _shares(counts) for name, counts in sums.items()}
 
@@ -262,6 +297,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"{ours_found['struck by outages']:.0f} stable ones struck by outages"
         )
         print(f"  {'':28}" + "".join(f"{name:>26}" for name in SHOWN))
+        print(
+            f"  order dependence: {ours_found['victims told as order']:.0f} of {ours_found['victims']:.0f} "
+            f"victims named with their polluter; {ours_found['others told as order']:.0f} others so called"
+        )
         for name, figures in methods.items():
             print(f"  {name:28}" + "".join(f"{figures[key]:26.4g}" for key in SHOWN))
     return 0

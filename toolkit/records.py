@@ -88,6 +88,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     cpu: float | None = None  # user + system time of the process and of the children it waited for
     memory: int | None = None  # peak resident memory of the process during the attempt
     reason: str = ""  # of a skip or an expected failure
+    quarantined: bool = False  # it failed, but a quarantine keeps that from failing the build
     counted: tuple[Outcome, ...] = ()  # what pytest's own summary counts for it, when that is not `outcome`
     failures: tuple[Failure, ...] = ()
     file: str = ""  # relative to the project root

@@ -97,13 +97,22 @@ def flaky_tests(
         past: results of all tests.
         shielded: (test, run) pairs that an outage explains, as far as the texts of the failures tell.
     """
-    rows = {test: row for test in _with_failures(past) if (row := seen_of(past, test, shielded))}
-    outages = outage_runs(past, rows)
-    kept = {test: _outside(row, outages.sure) if outages.sure else row for test, row in rows.items()}
+    rows, outages = outside_outages(past, shielded=shielded)
     found = (
-        judge(test, row, past.recent[test].verdicts, doubtful=outages.doubtful) for test, row in kept.items()
+        judge(test, row, past.recent[test].verdicts, doubtful=outages.doubtful) for test, row in rows.items()
     )
     return tuple(sorted(filter(None, found), key=lambda one: (one.state != "flaky", -one.rate, one.test)))
+
+
+def outside_outages(
+    past: Past, *, shielded: Collection[tuple[NodeId, str]] = frozenset()
+) -> tuple[dict[NodeId, tuple[Seen, ...]], Bursts]:
+    """Return the results, outside of outages, of the tests that ever failed; and the outages."""
+    rows = {test: row for test in _with_failures(past) if (row := seen_of(past, test, shielded))}
+    outages = outage_runs(past, rows)
+    if outages.sure:
+        rows = {test: _outside(row, outages.sure) for test, row in rows.items()}
+    return rows, outages
 
 
 _EVENTFUL = BAD | {letter.upper() for letter in "psxyfec"}

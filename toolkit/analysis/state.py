@@ -5,7 +5,8 @@ from collections.abc import Callable
 import msgspec
 
 from toolkit.analysis.advice import Advice, advise
-from toolkit.analysis.flaky import FlakyTest, flaky_tests
+from toolkit.analysis.flakiness import flakiness_of
+from toolkit.analysis.flaky import FlakyTest
 from toolkit.analysis.metrics import Metrics, metrics_of
 from toolkit.analysis.past import past_of
 from toolkit.analysis.trends import Trend, run_trends, test_trends
@@ -34,6 +35,6 @@ def analyse(history: History, *, owner: Callable[[str], str] = lambda _file: "")
     metrics = metrics_of(runs, past.recent, owner=owner)
     trends = run_trends(runs)
     slower = test_trends(past.recent, {run.run: run for run in runs})
-    flaky = flaky_tests(past)
+    flaky = flakiness_of(history, past)
     advice = advise(metrics, trends=[*trends, *slower], flaky=flaky, usage=history.usage())
     return Analysis(metrics=metrics, trends=trends, slower=slower, flaky=flaky, advice=advice)

@@ -41,6 +41,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Stop after so many failures; None: never."""
     retries: Count = 0
     """How often a failed test is tried again; every try is recorded, a late pass is called flaky."""
+    repeat_new: Count = 0
+    """How often a test that the history does not know is run, to see whether it is flaky; 0 or 1: once."""
     slowest: Count = 10
     """How many slow tests the terminal lists."""
     benchmarks: Literal["off", "on", "only"] = "off"

@@ -71,6 +71,19 @@ class Impact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Everything runs when it did not for so many days; 0: never for this reason."""
 
 
+class Flaky(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[tool.toolkit.flaky]``: how flaky tests are kept from failing the build, and for how long."""
+
+    quarantine: str = "quarantine.toml"
+    """The file that names the tests in quarantine, relative to the project root."""
+    cap: Annotated[int, msgspec.Meta(ge=0)] = 20
+    """At most so many tests may be in quarantine."""
+    days: Annotated[int, msgspec.Meta(ge=1)] = 30
+    """So long a test stays in quarantine unless another end is given."""
+    stable: Annotated[float, msgspec.Meta(gt=0, lt=100)] = 5.0
+    """A test is stable again when it fails in less than so many percent of runs, with 95 % confidence."""
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[tool.toolkit]``, complete: every default filled in, overlays applied.
 
@@ -106,6 +119,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Named sets of services."""
     databases: Databases = Databases()
     impact: Impact = Impact()
+    flaky: Flaky = Flaky()
 
     @property
     def reports_dir(self) -> Path:

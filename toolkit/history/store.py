@@ -135,6 +135,11 @@ class History:
         with self.database.reading():
             return needs.earlier_tries(self.database)
 
+    def places_of(self, run: str) -> Mapping[NodeId, tuple[str, int]]:
+        """Return test → worker and turn on it, of the first tries of a run."""
+        with self.database.reading():
+            return needs.places_of(self.database, run)
+
     def slowest(self, limit: int = 20) -> tuple[SlowTest, ...]:
         """Return the tests with the longest typical duration, slowest first."""
         with self.database.reading():
@@ -151,6 +156,10 @@ class History:
         """Return all tests ever seen, by node id."""
         with self.database.reading():
             return queries.tests(self.database)
+
+    def names(self) -> frozenset[NodeId]:
+        """Return the node ids of all tests ever seen."""
+        return frozenset(NodeId(node) for (node,) in self.database.rows("SELECT node FROM tests"))
 
     def totals(self) -> Soundness:
         """Count what is there, without checking it."""

@@ -89,6 +89,16 @@ def earlier_tries(database: Database) -> Mapping[tuple[NodeId, str], str]:
     return found
 
 
+def places_of(database: Database, run: str) -> Mapping[NodeId, tuple[str, int]]:
+    """Return test → worker and turn on it, of the first tries of a run."""
+    rows = database.rows(
+        "SELECT t.node, a.worker, a.turn FROM runs r CROSS JOIN attempts a JOIN tests t ON t.test = a.test "
+        "WHERE r.run = ? AND a.run = r.number AND a.number = 1",
+        (run,),
+    )
+    return {node: (worker, turn) for node, worker, turn in rows}
+
+
 def tests_of(database: Database, run: str) -> frozenset[NodeId]:
     """Return the tests that have a result in a run."""
     rows = database.rows(

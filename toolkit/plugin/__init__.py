@@ -23,6 +23,7 @@ MODULES = (
     "secrecy",
     "recording",
     "retries",
+    "quarantine",
     "isolated",
     "ordering",
     "scheduler",

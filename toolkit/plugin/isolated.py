@@ -33,6 +33,7 @@ STRIPPED = (
     "--run-list",
     "--record",
     "--retries",
+    "--repeat",
     "--cluster",
 )
 """Options that choose among tests, repeat or record them: the process that started us does that."""
@@ -143,6 +144,8 @@ def child_arguments(config: pytest.Config) -> list[str]:
                 "--run-list",
                 "--cluster",
                 "--retries",
+                "--repeat",
+                "--repeat-new",
             }
         else:
             kept.append(argument)

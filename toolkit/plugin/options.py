@@ -62,6 +62,20 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "metavar": "N",
         "help": "Try a failed test up to N more times; every try is recorded, a late pass is called flaky",
     },
+    "--repeat": {
+        "dest": "toolkit_repeat",
+        "type": count,
+        "default": None,
+        "metavar": "N",
+        "help": "Run every test N times, or until it fails; every try is recorded",
+    },
+    "--repeat-new": {
+        "dest": "toolkit_repeat_new",
+        "type": count,
+        "default": None,
+        "metavar": "N",
+        "help": "Run tests that the history does not know N times, or until they fail: is a new test flaky?",
+    },
     "--order": {
         "dest": "toolkit_order",
         "default": None,

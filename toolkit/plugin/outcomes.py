@@ -11,9 +11,13 @@ PHASES = 3
 _AROUND = {"failed": Outcome.ERROR, "skipped": Outcome.SKIPPED}
 
 
+QUARANTINED = "toolkit_quarantined"
+"""Attribute of the reports of failures that the quarantine keeps from failing the build."""
+
+
 def is_bad(report: pytest.TestReport | pytest.CollectReport) -> bool:
     """Tell whether a report is of a failure; pytest-rerunfailures calls those that it repeats "rerun"."""
-    return report.outcome not in {"passed", "skipped"}
+    return report.outcome not in {"passed", "skipped"} or QUARANTINED in report.__dict__
 
 
 def is_subtest(report: pytest.TestReport) -> bool:

@@ -71,6 +71,22 @@ def _read_history(config: pytest.Config, found: Background) -> None:
         )
 
 
+def known_tests(config: pytest.Config) -> frozenset[NodeId]:
+    """Return the tests that the history has seen; none where there is no history or it cannot be read."""
+    from toolkit.history.store import open_history
+
+    table = settings(config)
+    if "://" not in table.history_url and not Path(table.history_url).exists():
+        return frozenset()
+    try:
+        with open_history(table.history_url) as history:
+            return history.names()
+    except ToolkitError as error:
+        message = f"toolkit: nobody knows which tests are new: {error}"
+        config.issue_config_time_warning(pytest.PytestWarning(message), stacklevel=2)
+        return frozenset()
+
+
 def cores() -> int:
     """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):

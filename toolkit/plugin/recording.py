@@ -292,6 +292,7 @@ class Recorder:
                 outcome=outcome,
                 counted=counted,
                 reason=outcomes.reason(reports),
+                quarantined=any(outcomes.QUARANTINED in report.__dict__ for report in reports),
                 failures=self._described(reports),
             )
         self.journal.write(attempt)

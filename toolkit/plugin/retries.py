@@ -5,18 +5,28 @@ stay, except those that failed. Plugins see the reports of the last try only, so
 exit code; it is listed as flaky in the terminal and in the record.
 """
 
+import time
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from _pytest.runner import call_and_report  # the one function that runs a phase with all plugins' hooks
 
+from toolkit.plugin import planning
 from toolkit.plugin.isolated import is_isolated, run_elsewhere, tear_down_for
 from toolkit.plugin.outcomes import is_bad, is_subtest
-from toolkit.plugin.recording import RECORDER
+from toolkit.plugin.recording import RECORDER, identity
 
 TRIES = "toolkit_tries"
 """Attribute of the reports of a last try: how many there were. xdist carries it to the controller."""
+
+
+REPEATED = "toolkit_repeated"
+"""Attribute of the reports of a test that was repeated although it passed: how often it ran."""
+
+REPEAT_SECONDS = 10.0
+"""A new test is not repeated when it took longer than this so far."""
 
 
 def wanted(config: pytest.Config) -> bool:
@@ -30,8 +40,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Take part in the session if there is a test that may be tried again; cost nothing otherwise."""
     default = session.config.getoption("toolkit_retries", None) or 0
     marked = [item for item in session.items if "flaky" in item.keywords]
-    if default or marked:
-        retries = Retries(session.config, default)
+    repeats = repeats_of(session)
+    if default or marked or repeats:
+        retries = Retries(session.config, default, repeats)
         for item in marked:  # refuses a marker that says nothing sensible before any test runs
             retries.budget(item)
         session.config.pluginmanager.register(retries, "toolkit-retrier")
@@ -39,6 +50,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """List the tests that passed only after a retry."""
+    repeated = {
+        report.nodeid
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, REPEATED, 1) > 1
+    }
+    if repeated:
+        terminalreporter.line(f"toolkit: {len(repeated)} tests were repeated")
     flaky = late_passes(terminalreporter.stats)
     if flaky:
         terminalreporter.section(f"flaky: {len(flaky)}", sep="-", yellow=True)
@@ -65,8 +84,9 @@ def late_passes(stats: dict[str, list[Any]]) -> dict[str, int]:
 class Retries:
     """Runs the tests that may be tried again; all others are left to whoever runs them."""
 
-    def __init__(self, config: pytest.Config, default: int) -> None:
+    def __init__(self, config: pytest.Config, default: int, repeats: Mapping[str, int] | None = None) -> None:
         self._default = default
+        self._repeats = repeats or {}
         rerunfailures = config.pluginmanager.has_plugin("rerunfailures")
         self._others_marker = rerunfailures
         self._stands_aside = bool(rerunfailures and config.getoption("reruns", None))
@@ -77,13 +97,17 @@ class Retries:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
         """Run a test until it does not fail, or its retries are used up."""
+        repeats = self._repeats.get(item.nodeid, 1)
         retries = 0 if self._stands_aside else self.budget(item)
-        if not retries:
+        if not retries and repeats <= 1:
             return None
         self._trying = True
         try:
             item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-            self._run(item, nextitem, retries)
+            if repeats > 1:
+                self._repeat(item, nextitem, repeats)
+            else:
+                self._run(item, nextitem, retries)
             if is_isolated(item):
                 tear_down_for(item, nextitem)
             item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
@@ -113,16 +137,37 @@ class Retries:
             if number > retries or not any(map(is_bad, reports)) or self._must_stop(item):
                 _log(item, reports, number)
                 return
-            recorder = item.config.stash.get(RECORDER, None)
-            if recorder is not None:
-                recorder.add_reports(reports)
-                recorder.next_try()
-            item.user_properties[:] = properties
-            _forget(item)
-            self._restart_timer(item)
+            self._begin_again(item, reports, properties)
+
+    def _repeat(self, item: pytest.Item, nextitem: pytest.Item | None, repeats: int) -> None:
+        """Run a test so many times, or until it fails: a test that does both is flaky from the beginning."""
+        properties = list(item.user_properties)
+        self._subtest_failed = False
+        began = time.monotonic()
+        everything = item.config.getoption("toolkit_repeat", None)
+        for number in range(1, repeats + 1):
+            reports = self._one_try(item, item.parent, may_repeat=True)
+            bad = any(map(is_bad, reports))
+            slow = not everything and time.monotonic() - began > REPEAT_SECONDS
+            if bad or number == repeats or slow or self._must_stop(item) or _skipped(reports):
+                _log_repeated(item, reports, number)
+                break
+            self._begin_again(item, reports, properties)
+        tear_down_for(item, None if self._must_stop(item) else nextitem)
+
+    def _begin_again(
+        self, item: pytest.Item, reports: list[pytest.TestReport], properties: list[tuple[str, object]]
+    ) -> None:
+        recorder = item.config.stash.get(RECORDER, None)
+        if recorder is not None:
+            recorder.add_reports(reports)
+            recorder.next_try()
+        item.user_properties[:] = properties
+        _forget(item)
+        self._restart_timer(item)
 
     def _one_try(
-        self, item: pytest.Item, nextitem: pytest.Item | None, *, may_repeat: bool
+        self, item: pytest.Item, nextitem: pytest.Item | pytest.Collector | None, *, may_repeat: bool
     ) -> list[pytest.TestReport]:
         """Run set-up, call and tear-down. A try that will be repeated only tears down what is the test's own.
 
@@ -181,6 +226,31 @@ def _log(item: pytest.Item, reports: list[pytest.TestReport], number: int) -> No
             if is_bad(report):
                 report.sections.append(("toolkit", f"failed on each of {number} tries"))
         item.ihook.pytest_runtest_logreport(report=report)
+
+
+def _log_repeated(item: pytest.Item, reports: list[pytest.TestReport], number: int) -> None:
+    for report in reports:
+        setattr(report, REPEATED, number)
+        if is_bad(report) and number > 1:
+            said = f"passed {number - 1} times, then failed on the same code: it is flaky"
+            report.sections.append(("toolkit", said))
+        item.ihook.pytest_runtest_logreport(report=report)
+
+
+def _skipped(reports: list[pytest.TestReport]) -> bool:
+    return any(report.outcome == "skipped" for report in reports)
+
+
+def repeats_of(session: pytest.Session) -> dict[str, int]:
+    """Return node id → how often to run it, of the tests that are to run more than once."""
+    every = session.config.getoption("toolkit_repeat", None) or 1
+    fresh = session.config.getoption("toolkit_repeat_new", None) or 1
+    if every > 1:
+        return {item.nodeid: every for item in session.items}
+    if fresh <= 1 or not session.items:
+        return {}
+    known = planning.known_tests(session.config)
+    return {item.nodeid: fresh for item in session.items if known and identity(item) not in known}
 
 
 def _forget(item: pytest.Item) -> None:

@@ -64,6 +64,10 @@ def _retries(profile: Profile) -> list[str]:
     return [f"--retries={profile.retries}"] if profile.retries else []
 
 
+def _repeat_new(profile: Profile) -> list[str]:
+    return [f"--repeat-new={profile.repeat_new}"] if profile.repeat_new > 1 else []
+
+
 def _order(profile: Profile) -> list[str]:
     return [f"--order={profile.order}"]
 
@@ -85,6 +89,7 @@ _PARTS: tuple[Callable[[Profile], list[str]], ...] = (
     _workers,
     _timeout,
     _retries,
+    _repeat_new,
     _order,
     _max_failures,
     _slowest,

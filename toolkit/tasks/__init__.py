@@ -5,7 +5,7 @@ A project's ``tasks.py`` is one line: ``from toolkit.tasks import ns``.
 
 from invoke.collection import Collection
 
-from toolkit.tasks import analysis, db, failures, history, plan, reports, services, tests
+from toolkit.tasks import analysis, db, failures, flaky, history, plan, reports, services, tests
 
 ns = Collection()
 """All namespaces: ``reports.*``, ``history.*`` …"""
@@ -13,6 +13,7 @@ ns = Collection()
 ns.add_collection(analysis.ns, "analysis")
 ns.add_collection(db.ns, "db")
 ns.add_collection(failures.ns, "failures")
+ns.add_collection(flaky.ns, "flaky")
 ns.add_collection(history.ns, "history")
 ns.add_collection(plan.ns, "plan")
 ns.add_collection(reports.ns, "reports")

@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from toolkit.config import Config
 from toolkit.errors import EnvironmentFailed, UsageError
@@ -62,6 +63,29 @@ def command_for(
     return [*command, *arguments, *files]
 
 
+def repeat_test(
+    test: NodeId,
+    tries: int,
+    *,
+    until: Literal["failure", "pass"],
+    root: Path,
+    python: str,
+    arguments: Sequence[str] = (),
+) -> tuple[int, int]:
+    """Run one test up to so many times in one process; return how many tries passed and how many did not.
+
+    Raises:
+        EnvironmentFailed: it has no outcome; says what pytest printed.
+    """
+    option = f"--repeat={tries}" if until == "failure" else f"--retries={tries - 1}"
+    attempts = _attempts_of(test, [test], root=root, python=python, arguments=[option, *arguments])
+    told = [attempt.outcome for attempt in attempts if attempt.outcome is not Outcome.SKIPPED]
+    if not told:
+        raise EnvironmentFailed(f"{test} was skipped: {attempts[-1].reason}", hint="it cannot be judged here")
+    failed = sum(outcome.bad for outcome in told)
+    return len(told) - failed, failed
+
+
 def outcome_after(
     tests: Sequence[NodeId],
     last: NodeId,
@@ -76,9 +100,24 @@ def outcome_after(
     Raises:
         EnvironmentFailed: it has no outcome; says what pytest printed.
     """
+    return _attempts_of(last, [*tests, last], root=root, python=python, workers=workers, arguments=arguments)[
+        -1
+    ].outcome
+
+
+def _attempts_of(
+    test: NodeId,
+    tests: Sequence[NodeId],
+    *,
+    root: Path,
+    python: str,
+    workers: int = 0,
+    arguments: Sequence[str] = (),
+) -> tuple[Attempt, ...]:
+    """Run some tests in a session that leaves no trace in the history; return the attempts of one of them."""
     with tempfile.TemporaryDirectory(prefix="toolkit-bisect-") as folder:
         listing = Path(folder) / "tests.txt"
-        command = command_for([*tests, last], listing, python, workers=workers, arguments=arguments)
+        command = command_for(tests, listing, python, workers=workers, arguments=arguments)
         journals = Path(folder) / "journals"
         environ = {name: value for name, value in os.environ.items() if name not in OWN_VARIABLES}
         environ["TOOLKIT_RUN_DIR"] = str(journals)
@@ -92,8 +131,8 @@ def outcome_after(
             check=False,
         )
         cases = read_run(journals).cases if any(journals.glob("*.jsonl")) else ()
-        outcome = next((case.outcome for case in cases if case.test == last), None)
-    if outcome is None:
+        attempts = next((case.attempts for case in cases if case.test == test), ())
+    if not attempts:
         printed = "\n".join((result.stdout + result.stderr).strip().splitlines()[-15:])
-        raise EnvironmentFailed(f"{last} did not run:\n{printed}", hint="name its options with --arguments")
-    return outcome
+        raise EnvironmentFailed(f"{test} did not run:\n{printed}", hint="name its options with --arguments")
+    return attempts
