@@ -72,6 +72,33 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sections: dict[str, str] = {}  # captured output: "stdout", "stderr", "log" → text, each cut
 
 
+class ServiceHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether anybody listened at the address of a server, just when a test failed."""
+
+    variable: str  # that holds its URL, such as "DATABASE_URL"
+    address: str  # "localhost:5432", never with a password
+    state: str = "open"  # "open", "refused", "timeout", or what else the system said
+    seconds: float = 0.0  # until the answer
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was around a test when it failed. What could not be found out within its time is left out."""
+
+    elapsed: float = 0.0  # seconds since the process began to run tests
+    services: tuple[ServiceHealth, ...] = ()
+    memory: int | None = None  # bytes that programs could still get
+    memory_total: int | None = None
+    disk: int | None = None  # bytes free where the project is
+    scratch: int | None = None  # bytes free where temporary files are
+    load: float | None = None  # mean number of processes that wanted a core in the last minute
+    cores: int | None = None
+    ports: tuple[int, ...] = ()  # on which this process listens
+    neighbours: tuple[NodeId, ...] = ()  # tests that ran on the other workers
+    timeout: float | None = None  # seconds that the test was allowed
+    left: float | None = None  # of these, seconds that were left
+    seconds: float = 0.0  # that it took to find all this out
+
+
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="attempt", tag_field="kind"):
     """One execution of one test: all its phases together."""
 
@@ -91,6 +118,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     quarantined: bool = False  # it failed, but a quarantine keeps that from failing the build
     counted: tuple[Outcome, ...] = ()  # what pytest's own summary counts for it, when that is not `outcome`
     failures: tuple[Failure, ...] = ()
+    evidence: Evidence | None = None  # of an attempt that failed
     file: str = ""  # relative to the project root
     line: int | None = None  # from 1
     markers: tuple[str, ...] = ()

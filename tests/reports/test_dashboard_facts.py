@@ -26,6 +26,8 @@ from toolkit.reports.dashboard.sources import Sources, newest_build, read_covera
 from toolkit.reports.dashboard.telling import Told, tell
 from toolkit.reports.dashboard.writing import facts_json, write_dashboard
 from toolkit.reports.summary import Verdict
+from toolkit.reports.terminal import terminal_lines
+from toolkit.reports.writing import write_reports
 
 
 @pytest.fixture(scope="module")
@@ -279,3 +281,14 @@ def test_what_is_no_coverage_is_none(text: str, tmp_path: Path) -> None:
     (tmp_path / "c.json").write_text(text)
     assert read_coverage(tmp_path / "c.json") is None
     assert read_coverage(tmp_path / "absent.json") is None
+
+
+def test_a_run_says_one_cause_of_many_failures_and_that_it_was_an_outage(tmp_path: Path) -> None:
+    """In the terminal, in Markdown and in JSON."""
+    summary = write_reports([record_of(5)], tmp_path)
+    assert (summary.causes[0].count, summary.causes[0].outage) == (6, 6)
+    lines = [line for line, _ in terminal_lines(summary)]
+    assert any("one cause of 6 failures: connectivity: the connection was refused" in line for line in lines)
+    assert any("an outage, 6 of them say nothing about the tests" in line for line in lines)
+    assert "an outage: it says nothing about the tests" in (tmp_path / "summary.md").read_text()
+    assert json.loads((tmp_path / "summary.json").read_text())["causes"][0]["count"] == 6

@@ -25,6 +25,7 @@ _ENDPOINTS = tuple(
         r"port (?P<port>\d+)",
     )
 )
+_ADDRESS = re.compile(r"(?:\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}")
 _SERVED = frozenset({Category.CONNECTIVITY, Category.TIMEOUT})
 
 
@@ -54,9 +55,14 @@ class Grouped:
     def __init__(self, cause: Cause, signature: Signature, chain: Sequence[Raised]) -> None:
         served = cause.category in _SERVED and cause.shared
         self.cause = cause
-        self.endpoint = endpoint_of(chain) if served else ""
+        self.endpoint = (endpoint_of(chain) or _address_in(cause)) if served else ""
         self.family = family_of(chain) if served else ""
         self.key = _key(cause, signature, self.endpoint)
+
+
+def _address_in(cause: Cause) -> str:
+    """Return the server that the evidence of the moment names: see :mod:`toolkit.analysis.circumstances`."""
+    return cause.what if _ADDRESS.fullmatch(cause.what) else ""
 
 
 def _key(cause: Cause, signature: Signature, endpoint: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import TypedDict
 import msgspec
 
 from toolkit.history.letters import OUTCOMES
-from toolkit.records import Attempt, Failure, NodeId, Outcome
+from toolkit.records import Attempt, Evidence, Failure, NodeId, Outcome
 
 
 class Chosen(TypedDict, total=False):
@@ -134,6 +134,7 @@ class PastFailure(msgspec.Struct, frozen=True, kw_only=True):
     worker: str
     outcome: Outcome  # of the attempt
     failure: Failure
+    evidence: Evidence | None = None  # what was around it
 
 
 class Pruned(msgspec.Struct, frozen=True, kw_only=True):

@@ -157,7 +157,8 @@ def failures(database: Database, *, test: str | None, run: str | None, limit: in
             conditions.append(f"{column} = ?")
             values.append(storable(value))
     rows = database.rows(
-        f"SELECT t.node, r.run, a.started, r.revision, f.number, a.worker, a.outcome, {reading.FAILURE} "
+        f"SELECT t.node, r.run, a.started, r.revision, f.number, a.worker, a.outcome, {reading.FAILURE}, "
+        "a.more "
         "FROM failures f JOIN runs r ON r.number = f.run JOIN tests t ON t.test = f.test "
         "JOIN attempts a ON a.run = f.run AND a.test = f.test AND a.number = f.number "
         f"WHERE {' AND '.join(conditions)} ORDER BY f.run DESC, f.test, f.number, f.part LIMIT ?",
@@ -168,7 +169,7 @@ def failures(database: Database, *, test: str | None, run: str | None, limit: in
 
 
 def _past_failure(row: Row, texts: reading.Texts) -> PastFailure:
-    node, run, started, commit, number, worker, letter, *failure = row
+    node, run, started, commit, number, worker, letter, *failure, more = row
     return PastFailure(
         test=node,
         run=run,
@@ -178,6 +179,7 @@ def _past_failure(row: Row, texts: reading.Texts) -> PastFailure:
         worker=worker,
         outcome=OUTCOMES[letter],
         failure=reading.failure(tuple(failure), texts),
+        evidence=reading.evidence(texts[more]),
     )
 
 

@@ -10,7 +10,7 @@ import msgspec
 from toolkit.history.database import Database, Row
 from toolkit.history.letters import OUTCOMES
 from toolkit.history.texts import load_texts, storable, unpacked
-from toolkit.records import Attempt, CaseResult, Failure, Frame, NodeId, RunRecord
+from toolkit.records import Attempt, CaseResult, Evidence, Failure, Frame, NodeId, RunRecord
 
 _FIELDS = {
     "outcome": "a.outcome",
@@ -59,6 +59,12 @@ def _more(text: str) -> dict[str, Any]:
     told = msgspec.json.decode(text)
     typed = msgspec.convert({"test": "", "outcome": "passed", **told}, Attempt)
     return {name: getattr(typed, name) for name in told if name in Attempt.__struct_fields__}
+
+
+def evidence(more: str) -> Evidence | None:
+    """Return the evidence among what else is known of an attempt."""
+    found = msgspec.json.decode(more).get("evidence") if more else None
+    return None if found is None else msgspec.convert(found, Evidence)
 
 
 def failure(row: Row, texts: Texts) -> Failure:

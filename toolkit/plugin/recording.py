@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -16,6 +16,7 @@ from toolkit.plugin import activation, failures, outcomes
 from toolkit.plugin.usage import Meter
 from toolkit.records import (
     Attempt,
+    Evidence,
     Failure,
     NodeId,
     Outcome,
@@ -24,6 +25,9 @@ from toolkit.records import (
     WorkerFinished,
     WorkerStarted,
 )
+
+if TYPE_CHECKING:
+    from toolkit.plugin.evidence import Surroundings
 
 RECORDER: pytest.StashKey["Recorder"] = pytest.StashKey()
 """The recorder of a process that runs tests, in ``config.stash``."""
@@ -95,8 +99,11 @@ class Recorder:
         self._test = NodeId("")
         self._number = 1
         self._cpu = 0.0
+        self._begun = 0.0
         self._reports: list[pytest.TestReport] = []
         self._failures: dict[int, Failure] = {}
+        self._surroundings: Surroundings | None = None
+        self._evidence: Evidence | None = None
         self._collected: dict[NodeId, Attempt] = {}
         self._deselected = 0
 
@@ -225,6 +232,21 @@ class Recorder:
         """Describe an exception while it is at hand: the report has only its text."""
         if call.excinfo is not None:
             self._failures[id(report)] = failures.from_exception(call.excinfo.value, report, self._root)
+            if self._item is not None and self._evidence is None:
+                self._evidence = self._look(self._item)
+
+    def _look(self, item: pytest.Item) -> Evidence | None:
+        """Find out what is around a test that has just failed, before anything is torn down."""
+        from toolkit.plugin import evidence
+
+        if self._surroundings is None:
+            settings = evidence.quietly(lambda: activation.settings(self.config), None)
+            rows = {} if settings is None else settings.services
+            variables = tuple(row.url_variable(name) for name, row in rows.items())
+            self._surroundings = evidence.Surroundings(self._root, self._folder, self.worker, variables)
+        found, spent = self._surroundings, time.time() - self._begun
+        timeout = evidence.quietly(lambda: timeout_of(item), None)
+        return evidence.quietly(lambda: found.look(os.environ, timeout=timeout, spent=spent), None)
 
     def _add_late(self, report: Any) -> None:
         """Write an attempt for a tear-down that failed between tests, on a worker that waited."""
@@ -256,7 +278,9 @@ class Recorder:
 
     def _open(self, number: int) -> None:
         self._number = number
-        self.journal.write(TestBegun(test=self._test, worker=self.worker, number=number, started=time.time()))
+        self._begun = time.time()
+        self._evidence = None
+        self.journal.write(TestBegun(test=self._test, worker=self.worker, number=number, started=self._begun))
         self._cpu = self._meter.start()
 
     def end_try(self) -> None:
@@ -294,6 +318,7 @@ class Recorder:
                 reason=outcomes.reason(reports),
                 quarantined=any(outcomes.QUARANTINED in report.__dict__ for report in reports),
                 failures=self._described(reports),
+                evidence=self._evidence,
             )
         self.journal.write(attempt)
 
@@ -328,6 +353,16 @@ def _durations(reports: list[pytest.TestReport]) -> tuple[float, float, float]:
         if report.when in found and not outcomes.is_subtest(report):
             found[report.when] += report.duration
     return found["setup"], found["call"], found["teardown"]
+
+
+def timeout_of(item: pytest.Item) -> float | None:
+    """Return the seconds that pytest-timeout allows a test; None: as long as it takes."""
+    marker = item.get_closest_marker("timeout")
+    if marker is not None:
+        given = marker.args[0] if marker.args else marker.kwargs.get("timeout")
+    else:
+        given = getattr(item.config, "_env_timeout", None)
+    return float(given) if given else None
 
 
 def measured() -> Any:

@@ -5,6 +5,7 @@
     aggregate.py   files and runs → one Summary, in memory that does not grow with their number
     finding.py     paths on a command line → report files
     counting.py    one file or run → its Part
+    causes.py      runs → their failures by cause
     summary.py     the vocabulary: Counts, Row, Detail, Part, Summary, verdict; and the JSON of it
     markdown.py    Summary → Markdown
     page.py        Summary → one HTML file (templates/report.html)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from toolkit.reports.phrases import headline, rate, seconds
-from toolkit.reports.summary import Counts, Detail, Part, Summary, Verdict
+from toolkit.reports.summary import CauseRow, Counts, Detail, Part, Summary, Verdict
 
 _MARKS = {Verdict.PASS: "✅", Verdict.WARNING: "⚠️", Verdict.FAIL: "❌"}
 _MOST = 25
@@ -21,6 +21,7 @@ def markdown(summary: Summary) -> str:
         f"{_MARKS[summary.verdict]} **{headline(summary)}**",
         _facts(summary),
         *_section("Missing", [f"* {plain(line)}" for line in summary.complaints]),
+        *_section("Causes", [_cause(row) for row in summary.causes]),
         *_failures("Failures", [detail for detail in summary.details if not detail.flaky], summary),
         *_failures("Flaky", [detail for detail in summary.details if detail.flaky], summary),
         *_section("Slowest", _slowest(summary)),
@@ -43,6 +44,11 @@ def _section(title: str, lines: list[str]) -> Iterator[str]:
         yield f"## {title}"
         more = [f"* … and {len(lines) - _MOST_PARTS} more"] if len(lines) > _MOST_PARTS else []
         yield "\n".join([*lines[:_MOST_PARTS], *more])
+
+
+def _cause(row: CauseRow) -> str:
+    outage = " (an outage: it says nothing about the tests)" if row.outage else ""
+    return f"* {row.count:,} of {plain(row.category)}: {plain(row.cause)}{outage}: {code(row.tests[0])} …"
 
 
 def _failures(title: str, details: list[Detail], summary: Summary) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from toolkit.records import Evidence
 from toolkit.reports.summary import Counts, Summary
 
 
@@ -39,6 +40,37 @@ def tallies(counts: Counts) -> Iterator[str]:
     ):
         if value:
             yield f"{value:,} {word}"
+
+
+def size(value: float) -> str:
+    """Return bytes with a fitting unit."""
+    for unit in ("bytes", "kB", "MB"):
+        if value < 1024:  # noqa: PLR2004 - the step between units
+            return f"{value:.0f} {unit}"
+        value /= 1024
+    return f"{value:.1f} GB"
+
+
+def moment(evidence: Evidence) -> Iterator[str]:
+    """Yield what was around a test when it failed, in words."""
+    for health in evidence.services:
+        yield f"{health.variable}: {health.address}: {health.state}"
+    if evidence.memory is not None and evidence.memory_total:
+        yield f"memory free: {size(evidence.memory)} of {size(evidence.memory_total)}"
+    if evidence.disk is not None:
+        yield f"disk free: {size(evidence.disk)}"
+    if evidence.scratch is not None and evidence.scratch != evidence.disk:
+        yield f"disk free for temporary files: {size(evidence.scratch)}"
+    if evidence.load is not None:
+        yield f"load: {evidence.load:g} on {evidence.cores or '?'} cores"
+    if evidence.timeout is not None:
+        left = "" if evidence.left is None else f", {seconds(max(evidence.left, 0.0))} were left"
+        yield f"time allowed: {seconds(evidence.timeout)}{left}"
+    yield f"after the start of its process: {seconds(evidence.elapsed)}"
+    if evidence.ports:
+        yield f"listening itself on: {', '.join(map(str, evidence.ports))}"
+    for test in evidence.neighbours:
+        yield f"beside it ran: {test}"
 
 
 def headline(summary: Summary) -> str:

@@ -118,6 +118,19 @@ class Slow(msgspec.Struct, frozen=True, kw_only=True, order=True):
     source: str = ""
 
 
+class CauseRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Failures with one cause."""
+
+    group: str
+    category: str
+    cause: str
+    evidence: str
+    confidence: float  # 0 to 1
+    count: int
+    outage: int = 0  # so many of them came of an outage: they say nothing about the tests
+    tests: list[str] = []  # a few of them
+
+
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Which run a part is, and whether it is complete."""
 
@@ -198,6 +211,7 @@ class Summary(msgspec.Struct, kw_only=True):
     created: float = 0.0
     title: str = ""
     coverage: float | None = None  # percent of all profiles together
+    causes: list[CauseRow] = []  # of the failures of runs; of files see `invoke failures.classify`
 
     @property
     def verdict(self) -> Verdict:
@@ -253,6 +267,7 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         "ignored_files": summary.ignored_files,
         "runs": [_run(part) for part in summary.parts if part.run is not None],
         "complaints": summary.complaints,
+        "causes": summary.causes,
         "failures": [detail for detail in summary.details if not detail.flaky],
         "flaky": [detail for detail in summary.details if detail.flaky],
         "details_left_out": max(counts.bad + counts.flaky - len(summary.details), 0),

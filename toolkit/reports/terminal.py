@@ -27,6 +27,7 @@ def terminal_lines(summary: Summary, folder: Path | None = None) -> Iterator[tup
     if files or summary.bad_files:
         unread = len(summary.bad_files)
         yield f"  {files:,} files read, {unread:,} not; all tests: {seconds(summary.counts.duration)}", ""
+    yield from _causes(summary)
     yield from _listed("failed", [detail for detail in summary.details if not detail.flaky], "red")
     yield from _listed("flaky", [detail for detail in summary.details if detail.flaky], "yellow")
     complaints = summary.complaints
@@ -36,6 +37,14 @@ def terminal_lines(summary: Summary, folder: Path | None = None) -> Iterator[tup
         yield f"  missing: … and {len(complaints) - _MOST:,} more", "yellow"
     if folder is not None:
         yield f"  reports: {folder / 'report.html'}", "dim"
+
+
+def _causes(summary: Summary) -> Iterator[tuple[str, str]]:
+    """Yield what several failures have in common; a failure that stands alone tells its cause itself."""
+    for row in [row for row in summary.causes if row.count > 1][:_MOST]:
+        yield f"  one cause of {row.count:,} failures: {row.category}: {row.cause}", "red"
+        if row.outage:
+            yield f"    an outage, {row.outage:,} of them say nothing about the tests: {row.evidence}", "red"
 
 
 def _listed(word: str, details: list[Detail], style: str) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,7 @@ from toolkit.errors import ToolkitError
 from toolkit.junit.writing import junit_xml
 from toolkit.records import RunRecord
 from toolkit.reports.aggregate import summarise
+from toolkit.reports.causes import causes_of_runs
 from toolkit.reports.markdown import markdown
 from toolkit.reports.page import page
 from toolkit.reports.summary import Summary, summary_json
@@ -38,6 +39,7 @@ def write_reports(
     title = title or next((run.header.project for run in runs if run.header.project), "")
     summary = summarise(runs, created=time.time(), title=title)
     summary.coverage = coverage
+    summary.causes = causes_of_runs(runs)
     place(folder / "junit.xml", junit_xml(runs))
     write_summary(summary, folder)
     return summary

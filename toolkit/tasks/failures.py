@@ -22,6 +22,7 @@ from toolkit.junit.cases import JUnitCase
 from toolkit.junit.reading import read_cases
 from toolkit.records import Failure, NodeId, Outcome, node_id
 from toolkit.reports.finding import OTHER_KINDS, find_reports
+from toolkit.reports.phrases import moment
 from toolkit.tasks.door import print_json, task
 
 AS_JSON = "print JSON and nothing else"
@@ -188,6 +189,8 @@ def show(_context: Context, test: str, *, json: bool = False, limit: int = 3) ->
         console.print(f"{row.run}: {row.category}, group {row.group}", markup=False)
         for cause in row.causes:
             console.print(f"  {cause.confidence:.2f} {cause.cause}\n       {cause.evidence}", markup=False)
+        for line in moment(failed.evidence) if failed.evidence else ():
+            console.print(f"  {line}", markup=False, highlight=False)
         console.print(failed.failure.traceback, markup=False, highlight=False)
 
 
@@ -208,7 +211,9 @@ def _past(*, run: str = "", test: str = "", limit: int = _MOST) -> list[PastFail
 
 
 def _explained(past: Sequence[PastFailure]) -> tuple[list[Explained], list[Diagnosis]]:
-    found = classify_all(((failed.failure,), failed.outcome) for failed in past)
+    found = classify_all(
+        (((failed.failure,), failed.outcome) for failed in past), (failed.evidence for failed in past)
+    )
     outages = outage_of([(failed.test, failed.started) for failed in past], found)
     rows = [
         Explained(

@@ -26,6 +26,7 @@ from toolkit.records import Attempt, CaseResult, NodeId
 from toolkit.reports.dashboard.failing import Failing
 from toolkit.reports.dashboard.sources import Sources
 from toolkit.reports.dashboard.telling import Told
+from toolkit.reports.phrases import moment
 
 FLOOR, STEP = 1e-4, 1.0805
 RESULTS = 1_500_000
@@ -231,6 +232,7 @@ def _detail(one: Failing, place: int) -> dict[str, Any]:
             {"cause": cause.cause, "confidence": cause.confidence, "evidence": cause.evidence}
             for cause in one.diagnosis.causes
         ],
+        "evidence": [] if attempt.evidence is None else list(moment(attempt.evidence)),
         "phases": [
             {
                 "phase": failure.phase,

@@ -33,7 +33,9 @@ def find_failing(records: Sequence[RunRecord]) -> tuple[Failing, ...]:
     """Explain every failing test of some runs; what came of an outage is marked."""
     bad = [(record.header.run, case) for record in records for case in record.cases if case.outcome.bad]
     last = [case.attempts[-1] for _, case in bad]
-    found = classify_all((attempt.failures, attempt.outcome) for attempt in last)
+    found = classify_all(
+        ((attempt.failures, attempt.outcome) for attempt in last), (attempt.evidence for attempt in last)
+    )
     outages = outage_of([(attempt.test, attempt.started) for attempt in last], found)
     return tuple(
         Failing(test=case.test, run=run, attempt=attempt, diagnosis=diagnosis, outage=place in outages)

@@ -38,7 +38,7 @@ function failure(detail) {
   if (detail.reason) box.append(make("p", { text: detail.reason }));
   box.append(make("p", { text: "Kind: " + detail.category }), make("ol", {}, ...detail.causes.map((cause) => make("li", {}, cause.cause + " ",
     make("span", { class: "soft", text: "(" + cause.confidence.toFixed(2) + ") " }), make("span", { class: "mono", text: cause.evidence })))));
-  if (detail.evidence) box.append(evidence(detail.evidence));
+  if (detail.evidence.length) box.append(evidence(detail.evidence));
   for (const phase of detail.phases) {
     box.append(make("p", { class: "mono", text: phase.phase + (phase.exception ? ": " + phase.exception : "") }));
     if (phase.message) box.append(make("pre", { tabindex: "0", text: phase.message }));
