@@ -1,6 +1,7 @@
 """Ours works beside the plugins that people have: each really installed, one at a time."""
 
 import json
+import contextlib
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -144,7 +145,7 @@ def test_randomly_decides_the_order_and_we_write_it_down(
 
 
 def measured_lines(data: Path) -> set[str]:
-    with sqlite3.connect(data) as connection:
+    with contextlib.closing(sqlite3.connect(data)) as connection:
         return {Path(name).name for (name,) in connection.execute("select path from file")}
 
 

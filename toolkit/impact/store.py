@@ -11,6 +11,7 @@ row in
 Size: a posting costs about as much as its distinct bits, compressed. The growth is linear in tests x inputs.
 """
 
+import contextlib
 import sqlite3
 import time
 import zlib
@@ -368,17 +369,10 @@ def open_store(path: Path) -> DependencyStore:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path, timeout=30, isolation_level=None)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        if version > SCHEMA_VERSION:
-            connection.close()
-            raise SchemaTooNew(
-                f"{path}: written by a newer toolkit (schema {version}, this one knows {SCHEMA_VERSION})",
-                hint="update nox-invoke-toolkit, or delete the file to record everything anew",
-            )
-        if version == 0:
-            connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        with contextlib.ExitStack() as unless_sound:
+            unless_sound.callback(connection.close)
+            _prepare(connection, path)
+            unless_sound.pop_all()
     except sqlite3.DatabaseError as error:
         kind = HistoryError if isinstance(error, sqlite3.OperationalError) else HistoryDamaged
         raise kind(
@@ -387,3 +381,16 @@ def open_store(path: Path) -> DependencyStore:
     except OSError as error:
         raise HistoryError(f"{path}: cannot be opened: {error.strerror or error}") from error
     return DependencyStore(connection, path)
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > SCHEMA_VERSION:
+        raise SchemaTooNew(
+            f"{path}: written by a newer toolkit (schema {version}, this one knows {SCHEMA_VERSION})",
+            hint="update nox-invoke-toolkit, or delete the file to record everything anew",
+        )
+    if version == 0:
+        connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
