@@ -1,7 +1,7 @@
 """Ours works beside the plugins that people have: each really installed, one at a time."""
 
-import json
 import contextlib
+import json
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
