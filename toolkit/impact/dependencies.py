@@ -63,7 +63,8 @@ class ProcessInputs:
                 self._collections.setdefault(touched.name, []).append(number)
         self.graph = self._build_graph()
         self._module_inputs: dict[str, frozenset[int]] = {}
-        self._reached: dict[tuple[str, ...], frozenset[int]] = {}
+        self._reached: dict[tuple[frozenset[str], str], frozenset[int]] = {}
+        self._files: dict[str, tuple[frozenset[int], frozenset[str]]] = {}
 
     # -- modules -----------------------------------------------------------------------------------------
 
@@ -162,9 +163,9 @@ class ProcessInputs:
 
     def _inputs_of_codes(self, positions: set[int]) -> set[int]:
         """Inputs of functions, and of what those among them that keep things did not call this time."""
-        numbers: set[int] = set()
-        for position in positions:
-            numbers |= self._code_numbers.get(position) or self._inputs_of_code(position)
+        for position in positions - self._code_numbers.keys():
+            self._inputs_of_code(position)
+        numbers: set[int] = set().union(*map(self._code_numbers.__getitem__, positions))
         for position in positions & self._keepers:
             numbers |= self._items_of_call(position)
             for called in self.trail.calls.get(position, set()) - positions:
@@ -273,12 +274,13 @@ class ProcessInputs:
 
     # -- tests -------------------------------------------------------------------------------------------
 
-    def tests(self) -> Iterable[tuple[str, frozenset[int]]]:
-        """Yield every test that ended in this process, with its inputs."""
+    def tests(self) -> Iterable[tuple[str, frozenset[int], tuple[frozenset[int], ...]]]:
+        """Yield every test that ended in this process: its own inputs, and sets that it shares."""
         session = self._session_inputs()
         for number, touched in self.trail.contexts.items():
             if touched.kind == "test":
-                yield touched.name, session | self._inputs_of_test(number, touched)
+                own, shared = self._inputs_of_test(number, touched)
+                yield touched.name, own, (session, *shared)
 
     def _session_inputs(self) -> frozenset[int]:
         """What was touched outside of tests belongs to all of them."""
@@ -294,7 +296,7 @@ class ProcessInputs:
                     seeds.add(other.name)
         if not self.trail.by_functions:
             seeds |= self._loaded_by_tests()
-        return frozenset(numbers) | self._reach(tuple(sorted(seeds - self.test_files)))
+        return frozenset(numbers) | self._reach(frozenset(seeds - self.test_files))
 
     def _loaded_by_tests(self) -> set[str]:
         """Modules that a test or fixture loaded first, perhaps by name: later ones may use them unseen."""
@@ -307,17 +309,26 @@ class ProcessInputs:
     def _statically_reached(self) -> set[str]:
         return self.graph.closure(self.test_files)
 
-    def _inputs_of_test(self, number: int, touched: Touched) -> frozenset[int]:
+    def _inputs_of_test(
+        self, number: int, touched: Touched
+    ) -> tuple[frozenset[int], tuple[frozenset[int], ...]]:
         file = touched.name.partition("::")[0]
-        numbers = set(self._inputs_of_context(number))
-        seeds = self.module_paths_of(number, set())
-        for other in self._collections.get(file, ()):
-            numbers |= self._inputs_of_context(other)
-            seeds |= self.module_paths_of(other, set()) - self.test_files
-        seeds.update(self._lazily_imported(numbers))
-        seeds.update(path for path in self.graph.paths if _is_conftest(path) and _is_above(path, file))
-        own = self._own_file(file)
-        return frozenset(numbers) | own | self._reach(tuple(sorted(seeds)), own_file=file)
+        if file not in self._files:
+            self._files[file] = self._inputs_of_file(file)
+        common, seeds = self._files[file]
+        own = self._inputs_of_context(number)
+        seeds = seeds.union(self.module_paths_of(number, set()), self._lazily_imported(own))
+        return own, (common, self._reach(seeds, own_file=file))
+
+    def _inputs_of_file(self, file: str) -> tuple[frozenset[int], frozenset[str]]:
+        """Return what all tests of a file depend on: inputs, and modules that they reach."""
+        numbers = set(self._own_file(file))
+        seeds = {path for path in self.graph.paths if _is_conftest(path) and _is_above(path, file)}
+        for context in self._collections.get(file, ()):
+            numbers |= self._inputs_of_context(context)
+            seeds |= self.module_paths_of(context, set()) - self.test_files
+        seeds |= self._lazily_imported(numbers)
+        return frozenset(numbers), frozenset(seeds)
 
     def _own_file(self, file: str) -> frozenset[int]:
         folders = [folder.as_posix() for folder in PurePosixPath(file).parents]
@@ -331,7 +342,7 @@ class ProcessInputs:
     def _lazily_imported(self, numbers: Iterable[int]) -> set[str]:
         """Return the modules that functions among the inputs import when they run, or were seen to load."""
         found: set[str] = set()
-        for number in set(numbers) - self._leads_nowhere:
+        for number in frozenset(numbers) - self._leads_nowhere:
             item = self.intern.inputs[number]
             leads: set[str] = set()
             if item.kind == "function":
@@ -343,8 +354,8 @@ class ProcessInputs:
             found |= leads
         return found
 
-    def _reach(self, seeds: tuple[str, ...], own_file: str = "") -> frozenset[int]:
-        key = (*seeds, "\0", own_file)
+    def _reach(self, seeds: frozenset[str], own_file: str = "") -> frozenset[int]:
+        key = (seeds, own_file)
         if key not in self._reached:
             numbers: set[int] = set()
             for path in self.graph.closure([*seeds, own_file]):

@@ -48,6 +48,7 @@ class CaseInputs(msgspec.Struct, frozen=True, kw_only=True):
 
     test: NodeId
     inputs: frozenset[int]  # indexes into the list of the inputs of the run
+    shared: tuple[frozenset[int], ...] = ()  # more of them, in sets that many tests have in common
     outcome: Outcome
     duration: float = 0.0
 

@@ -198,20 +198,28 @@ class ImpactSession:
         test_files = frozenset(test.partition("::")[0] for test in results)
         early = [module for trail in trails for module in trail.early]
         rehearsed = rehearse(self.root, list(dict.fromkeys(early)), state, self.store)
-        inputs: dict[NodeId, frozenset[int]] = {}
+        own: dict[NodeId, frozenset[int]] = {}
+        shared: dict[NodeId, tuple[frozenset[int], ...]] = {}
         for trail in trails:
             if not trail.parent:
                 process = ProcessInputs(
                     trail, offspring(trail, trails), state.source, intern, test_files, rehearsed
                 )
-                for name, numbers in process.tests():
+                for name, numbers, sets in process.tests():
                     test = NodeId(name)
-                    inputs[test] = inputs.get(test, frozenset()) | numbers
+                    own[test] = own[test] | numbers if test in own else numbers
+                    shared[test] = (*shared.get(test, ()), *sets)
         settings = frozenset(intern("setting", name) for name in ("python", "pytest", "options", "packages"))
         cases = tuple(
-            CaseInputs(test=test, inputs=inputs[test] | settings, outcome=outcome, duration=seconds)
+            CaseInputs(
+                test=test,
+                inputs=own[test],
+                shared=(settings, *shared[test]),
+                outcome=outcome,
+                duration=seconds,
+            )
             for test, (outcome, seconds) in results.items()
-            if test in inputs
+            if test in own
         )
         tops = {item.name for item in intern.inputs if item.kind == "distribution"}
         state = self.state(tops)

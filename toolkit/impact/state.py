@@ -62,6 +62,7 @@ class ProjectState:
         self._settings = settings
         self._sources: dict[str, Source | None] = {}
         self._contents: dict[str, str] = {}
+        self._units: dict[str, dict[str, str]] = {}  # path → name of a function → fingerprint
         self._by_last: dict[str, list[str]] | None = None
         self._everything: str | None = None
         self._ways: dict[Kind, Callable[[str], str]] = {
@@ -81,7 +82,15 @@ class ProjectState:
         if way is not None:
             return way(item.name)
         source = self.source(item.name)
-        return self.content(item.name) if source is None else code_fingerprint(source, item)
+        if source is None:
+            return self.content(item.name)
+        return self._of_unit(source, item) if item.kind == "function" else code_fingerprint(source, item)
+
+    def _of_unit(self, source: Source, item: Input) -> str:
+        units = self._units.get(item.name)
+        if units is None:
+            units = self._units[item.name] = {unit.name: unit.fingerprint for unit in source.units}
+        return units.get(item.unit, GONE)
 
     def source(self, path: str) -> Source | None:
         """Cut a file into units; None when it is not Python or does not exist."""

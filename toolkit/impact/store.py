@@ -197,19 +197,11 @@ class DependencyStore:
         return [self._db.execute(query, row).fetchone()[0] for row in rows]
 
     def _record_segment(self, environment: str, cases: tuple[CaseInputs, ...], numbers: list[int]) -> None:
-        postings: dict[int, bytearray] = {}
-        size = (len(cases) + 7) // 8
-        for position, case in enumerate(cases):
-            byte, bit = position >> 3, 1 << (position & 7)
-            for index in case.inputs:
-                bits = postings.get(index)
-                if bits is None:
-                    bits = postings[index] = bytearray(size)
-                bits[byte] |= bit
+        postings = _bitmaps(cases)
         segment = self._new_segment(len(cases))
         self._db.executemany(
             "INSERT INTO postings (segment, input, bits) VALUES (?, ?, ?)",
-            ((segment, numbers[index], zlib.compress(bits, 1)) for index, bits in postings.items()),
+            ((segment, numbers[index], _pack(bits)) for index, bits in postings.items()),
         )
         self._name_tests(environment, cases, segment)
 
@@ -345,6 +337,40 @@ class DependencyStore:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _bitmaps(cases: Iterable[CaseInputs]) -> dict[int, int]:
+    """Return for each input the tests that depend on it: bit n stands for the n-th test.
+
+    Sets that many tests share are gone through once, not once for each of these tests.
+    """
+    own: dict[int, list[int]] = {}
+    sharing: dict[int, int] = {}  # key of a shared set → its tests
+    sets: dict[int, frozenset[int]] = {}
+    for position, case in enumerate(cases):
+        bit = 1 << position
+        for index in case.inputs:
+            own.setdefault(index, []).append(position)
+        for shared in case.shared:
+            sets[id(shared)] = shared
+            sharing[id(shared)] = sharing.get(id(shared), 0) | bit
+    found = {index: _bits(positions) for index, positions in own.items()}
+    for key, bits in sharing.items():
+        for index in sets[key]:
+            found[index] = found.get(index, 0) | bits
+    return found
+
+
+def _bits(positions: list[int]) -> int:
+    """Set some bits; the positions ascend."""
+    data = bytearray((positions[-1] >> 3) + 1)
+    for position in positions:
+        data[position >> 3] |= 1 << (position & 7)
+    return int.from_bytes(data, "little")
+
+
+def _pack(bits: int) -> bytes:
+    return zlib.compress(bits.to_bytes((bits.bit_length() + 7) // 8, "little"), 1)
 
 
 def _unpack(bits: bytes) -> int:

@@ -1,5 +1,6 @@
 """The files of a project, as they are on disk or as they were at a commit."""
 
+import io
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -38,12 +39,14 @@ class DiskTree:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._start = os.fspath(root)
         self._files: list[str] | None = None
 
     def read(self, path: str) -> bytes | None:
         """See :class:`Tree`."""
         try:
-            return (self.root / path).read_bytes()
+            with io.FileIO(f"{self._start}/{path}") as stream:
+                return stream.readall()
         except OSError:
             return None
 
@@ -115,11 +118,9 @@ def _git_files(root: Path) -> list[str]:
 
 def _walk(root: Path) -> Iterator[str]:
     for folder, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if name not in OUTSIDE and not _is_venv(Path(folder, name))]
-        for name in names:
-            if not name.endswith(".pyc"):
-                yield Path(folder, name).relative_to(root).as_posix()
-
-
-def _is_venv(folder: Path) -> bool:
-    return (folder / "pyvenv.cfg").exists()
+        folders[:] = [
+            name for name in folders if name not in OUTSIDE and not Path(folder, name, "pyvenv.cfg").exists()
+        ]
+        inside = os.path.relpath(folder, root).replace(os.sep, "/")
+        prefix = "" if inside == "." else f"{inside}/"
+        yield from (prefix + name for name in names if not name.endswith(".pyc"))

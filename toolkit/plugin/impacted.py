@@ -5,6 +5,7 @@ workers read, so they all leave out the same. At the end it reads the trails of 
 trails of a run that was killed are taken up by the next one.
 """
 
+import gc
 import os
 import shutil
 import sqlite3
@@ -214,6 +215,8 @@ class ImpactController:
 
     def _finish(self) -> None:
         os.environ.pop(FOLDER, None)
+        collecting = gc.isenabled()
+        gc.disable()  # much is made and little thrown away: going over all that pytest holds finds nothing
         if not self._collect_only:
             try:
                 results = self.session.import_trails(self.folder)
@@ -223,6 +226,8 @@ class ImpactController:
                 self._note = f"; not recorded: {error}"
         shutil.rmtree(self.folder, ignore_errors=True)
         self._store.close()
+        if collecting:
+            gc.enable()
 
     def pytest_report_header(self) -> str:
         """Say what will be left out."""

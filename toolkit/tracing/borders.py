@@ -50,13 +50,15 @@ class Borders:
         try:
             return self._known[path]
         except KeyError:
+            if path.startswith("<"):  # made at run time; the names may be many
+                return None
             answer = self._relative(path)
             if os.path.isabs(path):  # a relative one depends on the working folder
                 self._known[path] = answer
             return answer
 
     def _relative(self, path: str) -> str | None:
-        if not path or path.startswith("<"):
+        if not path:
             return None
         absolute = os.path.normpath(os.path.join(os.getcwd(), path))
         inside = self._inside(absolute, self._given) or self._inside(os.path.realpath(absolute), self.root)

@@ -15,6 +15,7 @@ One file per process, ``<folder>/<name>.trail``; each line is a JSON array whose
 ``gone``    name of a child process, number of the context in which it was no longer running
 ``until``   last line but one of a child: number of its parent's context in which it ended
 ``end``     the process ended by itself
+``many``    lines that were written together
 ==========  ===========================================================================================
 """
 
@@ -25,6 +26,9 @@ from pathlib import Path
 from typing import Any
 
 SUFFIX = ".trail"
+
+MANY = "many"
+"""First item of a line that holds others."""
 
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
@@ -42,7 +46,8 @@ class TrailWriter:
         """Append lines with one system call."""
         if not lines:
             return
-        data = "".join(_encode(line) + "\n" for line in lines).encode("utf-8", "surrogateescape")
+        line = lines[0] if len(lines) == 1 else [MANY, *lines]
+        data = (_encode(line) + "\n").encode("ascii")
         try:
             if os.write(self._descriptor, data) < len(data):
                 self.dropped += 1
@@ -62,5 +67,12 @@ def read_trail(path: Path) -> Iterator[list[Any]]:
                 line = json.loads(raw.decode("utf-8", "surrogateescape"))
             except ValueError:
                 continue
-            if isinstance(line, list) and line:
-                yield line
+            if isinstance(line, list):
+                yield from unfold(line)
+
+
+def unfold(line: list[Any]) -> list[list[Any]]:
+    """Return the lines that a line holds: itself, or those written together."""
+    if not line:
+        return []
+    return line[1:] if line[0] == MANY else [line]
