@@ -229,15 +229,22 @@ class ImpactController:
         if collecting:
             gc.enable()
 
-    def pytest_report_header(self) -> str:
-        """Say what will be left out."""
+    def pytest_report_header(self) -> list[str]:
+        """Say what will be left out, and what is not imported from the project itself."""
+        from toolkit.tracing.copies import installed_copies
+
         selection = self.selection
-        if selection.full:
-            return f"impacted: everything runs ({selection.full})"
-        return (
-            f"impacted: {len(selection.left_out)} of {len(selection.verdicts)} recorded tests"
+        lines = [
+            f"impacted: {original} is imported from a copy, {copy}: install it anew after a change"
+            for copy, original in installed_copies(str(self._config.rootpath)).items()
+        ]
+        plan = (
+            f"{len(selection.left_out)} of {len(selection.verdicts)} recorded tests"
             f" need not run (about {selection.saved:.1f} s)"
         )
+        if selection.full:
+            plan = f"everything runs ({selection.full})"
+        return [*lines, f"impacted: {plan}"]
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say what was left out, and where it can be told: whether that would have been right."""

@@ -11,6 +11,7 @@ start.
     environ     variables read through os.environ
     trail       the side file that each process appends to, readable after kill -9
     borders     which paths belong to the project
+    copies      packages of the project that are imported from where they were installed
     child/      put on PYTHONPATH of child processes: their sitecustomize starts the tracer
 
 ``toolkit.impact`` turns trails into the dependencies of each test.

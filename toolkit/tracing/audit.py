@@ -102,6 +102,9 @@ class AuditHook:
             return
         if isinstance(filename, str):  # an extension module
             self._touch_path("file", filename)
+            if self.tracer.borders.relative(filename) is None and self.tracer.borders.original(filename):
+                why = f"{name} is built from the project and installed as a copy"
+                self.tracer.touch("everything", why)
         if isinstance(name, str):
             self.tracer.touch("import", name)
 

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 OUTSIDE = frozenset(
     {
@@ -33,9 +33,12 @@ class Borders:
         root: absolute folder of the project.
         outside: more absolute folders under ``root`` that are not the project's, such as its virtual
             environment; the running interpreter's own folders are always among them.
+        copies: folders and files outside → those of the project that they were copied from, relative to it.
     """
 
-    def __init__(self, root: str, outside: Iterable[str] = ()) -> None:
+    def __init__(
+        self, root: str, outside: Iterable[str] = (), copies: Mapping[str, str] | None = None
+    ) -> None:
         self.root = os.path.realpath(root)
         self._given = os.path.abspath(root)
         self._outside = tuple(
@@ -43,6 +46,7 @@ class Borders:
             for folder in {*outside, *_interpreter_folders()}
             if folder and not (self.root + os.sep).startswith(folder.rstrip(os.sep) + os.sep)
         )
+        self._copies = dict(copies or {})
         self._known: dict[str, str | None] = {}
 
     def relative(self, path: str) -> str | None:
@@ -61,10 +65,22 @@ class Borders:
         if not path:
             return None
         absolute = os.path.normpath(os.path.join(os.getcwd(), path))
+        if self._copies:
+            original = self.original(absolute)
+            if original is not None and os.path.exists(os.path.join(self.root, original)):
+                return original
         inside = self._inside(absolute, self._given) or self._inside(os.path.realpath(absolute), self.root)
         if inside is None or any(part in OUTSIDE for part in inside.split("/")):
             return None
         return inside
+
+    def original(self, path: str) -> str | None:
+        """Return where a file in an installed copy of the project would come from; None for all others."""
+        real = os.path.realpath(path) if self._copies else path
+        for copy, original in self._copies.items():
+            if real == copy or real.startswith(copy + os.sep):
+                return (original + real[len(copy) :]).replace(os.sep, "/")
+        return None
 
     def _inside(self, path: str, root: str) -> str | None:
         if path == root:

@@ -13,6 +13,7 @@ from typing import Any
 from toolkit.tracing.audit import TOKEN, AuditHook
 from toolkit.tracing.borders import Borders
 from toolkit.tracing.children import child_name, is_running
+from toolkit.tracing.copies import installed_copies
 from toolkit.tracing.environ import EnvironWatch
 from toolkit.tracing.tracer import Context, Tracer
 from toolkit.tracing.trail import SUFFIX, TrailWriter, read_trail
@@ -52,7 +53,8 @@ class TracedProcess:
         self.root = root
         self.folder = folder
         trail = TrailWriter(folder, name)
-        self.tracer = Tracer(Borders(root, outside), trail, immediate=immediate, parent=parent)
+        borders = Borders(root, outside, installed_copies(root))
+        self.tracer = Tracer(borders, trail, immediate=immediate, parent=parent)
         self._hook = AuditHook(self.tracer)
         self._before = {key: os.environ.get(key) for key in (TOKEN, "PYTHONPATH")}
         self._now = os.path.join(folder, name + ".now")
