@@ -1,5 +1,6 @@
 """Where the schema of a test database comes from: a fingerprint of it, and how to put it into a database."""
 
+import configparser
 import hashlib
 import os
 import subprocess
@@ -45,7 +46,7 @@ def find_source(databases: Databases, root: Path, environ: Mapping[str, str] | N
         return _source("SQL files", digest, _sql_files(folder), lambda url: run_sql(folder, url))
     if databases.alembic:
         file = _existing(root / databases.alembic, "alembic")
-        versions = [path for path in sorted(file.parent.rglob("*.py")) if ".venv" not in path.parts]
+        versions = _alembic_files(file, root)
         upgrade = (sys.executable, "-m", "alembic", "-c", str(file), "upgrade", "head")
         return _source(
             "Alembic", digest, [file, *versions], lambda url: run_command(upgrade, url, root, environ)
@@ -85,6 +86,22 @@ def _existing(path: Path, key: str) -> Path:
 def _sql_files(folder: Path) -> list[Path]:
     files = sorted(folder.rglob("*.sql"), key=lambda path: natural_key(path.relative_to(folder).as_posix()))
     return [path for path in files if not path.name.endswith((".down.sql", ".undo.sql"))]
+
+
+def _alembic_files(file: Path, root: Path) -> list[Path]:
+    """Return the Python files of Alembic's ``script_location``; of all folders where it cannot be told.
+
+    It is relative to the working directory, which is the root, unless it begins with ``%(here)s``.
+    """
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read(file, encoding="utf-8")
+    except configparser.Error as error:
+        raise ConfigError(f"{file}: {error}") from error
+    location = parser.get("alembic", "script_location", fallback="").replace("%(here)s", str(file.parent))
+    folder = root / location if location and (root / location).is_dir() else file.parent
+    found = sorted(folder.rglob("*.py"))
+    return [path for path in found if not any(part[0] == "." for part in path.relative_to(folder).parts)]
 
 
 def run_sql(folder: Path, url: str) -> None:
