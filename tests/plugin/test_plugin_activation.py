@@ -93,7 +93,7 @@ def test_the_environment_makes_it_active_also_in_workers(
         "collection.jsonl",
         "gw0.jsonl",
     }
-    assert not (pytester.path / ".toolkit").exists()
+    assert not (pytester.path / ".toolkit" / "runs").exists()
 
 
 def test_a_session_inside_a_test_does_not_write_into_the_outer_run(

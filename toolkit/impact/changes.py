@@ -31,6 +31,16 @@ def old_contents(root: Path, reference: str) -> dict[str, bytes | None]:
     return {path: _content(root, base, prefix + path) for path in dict.fromkeys(changed)}
 
 
+def changed_between(root: Path, first: str, second: str) -> tuple[str, ...]:
+    """Return the paths, relative to ``root``, of the files that differ between two commits.
+
+    Raises:
+        ChangesUnknown: not a work tree, or no such commits.
+    """
+    commits = (_commit(root, first), _commit(root, second))
+    return tuple(_names(_git(root, "diff", "--name-only", "--no-renames", "--relative", "-z", *commits)))
+
+
 def base_of(root: Path, reference: str) -> str:
     """Return the commit that a reference means. See :func:`old_contents`."""
     first, dots, second = reference.partition("...")

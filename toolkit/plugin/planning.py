@@ -56,12 +56,12 @@ def _read_history(config: pytest.Config, found: Background) -> None:
         return
     from toolkit.history.imports import import_pending
     from toolkit.history.store import open_history
-    from toolkit.scheduling.experience import costs_of, expected_tests, experience_of
+    from toolkit.scheduling.experience import costs_of, expected_tests, experience_of, read_forecasts
 
     with open_history(table.history_url) as history:
         import_pending(history, table.state_dir)
         shapes = history.run_shapes()
-        found.experience = experience_of(history)
+        found.experience = experience_of(history, read_forecasts(table.state_dir))
         found.costs = costs_of(shapes, host=platform.node(), cores=cores())
         found.expected = expected_tests(
             history,

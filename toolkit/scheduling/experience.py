@@ -1,6 +1,9 @@
 """From the history to what the next plan needs to know."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
 
 from toolkit.history.answers import Recent
 from toolkit.history.letters import BAD
@@ -30,11 +33,41 @@ TAKING_A_WORD = (
 """Other options whose value may be the next word."""
 
 
-def experience_of(history: History) -> dict[NodeId, Experience]:
-    """Return what the history says of every test that ever ran."""
-    usage = history.usage()
+FORECASTS = "predictions.json"
+"""File in the state folder: what ``invoke predict.train`` expects of each test."""
+
+
+def experience_of(
+    history: History, expected: Mapping[NodeId, float] | None = None
+) -> dict[NodeId, Experience]:
+    """Return what the history says of every test that ever ran.
+
+    Args:
+        history: of the project.
+        expected: forecast probability of failing, 0 … 1; it raises the rate of a test, never lowers it, since
+            the history may be newer than the forecast.
+    """
+    usage, expected = history.usage(), expected or {}
     found = ((test, _experience(row, usage.get(test))) for test, row in history.recent().items())
-    return {test: seen for test, seen in found if seen is not None}
+    return {
+        test: seen
+        if expected.get(test, 0.0) <= seen.failure_rate
+        else msgspec.structs.replace(seen, failure_rate=expected[test])
+        for test, seen in found
+        if seen is not None
+    }
+
+
+def read_forecasts(state: Path) -> dict[NodeId, float]:
+    """Return test → probability from the newest forecast; empty where there is none that can be read."""
+    try:
+        return msgspec.json.decode((state / FORECASTS).read_bytes(), type=_Forecasts).tests
+    except (OSError, msgspec.DecodeError):
+        return {}
+
+
+class _Forecasts(msgspec.Struct, frozen=True):
+    tests: dict[NodeId, float]
 
 
 def failure_rate(verdicts: str) -> float:

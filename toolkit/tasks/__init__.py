@@ -5,7 +5,7 @@ A project's ``tasks.py`` is one line: ``from toolkit.tasks import ns``.
 
 from invoke.collection import Collection
 
-from toolkit.tasks import analysis, db, failures, flaky, history, plan, reports, services, tests
+from toolkit.tasks import analysis, db, failures, flaky, history, plan, predict, reports, services, tests
 
 ns = Collection()
 """All namespaces: ``reports.*``, ``history.*`` …"""
@@ -16,6 +16,7 @@ ns.add_collection(failures.ns, "failures")
 ns.add_collection(flaky.ns, "flaky")
 ns.add_collection(history.ns, "history")
 ns.add_collection(plan.ns, "plan")
+ns.add_collection(predict.ns, "predict")
 ns.add_collection(reports.ns, "reports")
 ns.add_collection(services.ns, "services")
 ns.add_collection(tests.ns, "tests")

@@ -1,0 +1,117 @@
+"""``invoke predict.*``: names, JSON and exit codes that scripts rely on."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from invoke.program import Program
+
+from tests.history.made_runs import made_run
+from toolkit.history.store import open_history
+from toolkit.scheduling.experience import experience_of, read_forecasts
+from toolkit.tasks import ns
+
+Run = Callable[..., tuple[int, str, str]]
+BAD, GOOD = "test_a.py::test_bad", "test_b.py::test_good"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project in git with one test that fails whenever its source changed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TOOLKIT_HISTORY_URL", raising=False)
+    (tmp_path / "pyproject.toml").write_text("[tool.toolkit]\n", encoding="utf-8")
+    (tmp_path / ".gitignore").write_text(".toolkit\n", encoding="utf-8")
+    git(tmp_path, "init", "-q")
+    with open_history(str(tmp_path / ".toolkit" / "history.sqlite")) as history:
+        for index in range(5):
+            (tmp_path / "source.py").write_text(f"x = {index}\n", encoding="utf-8")
+            git(tmp_path, "add", "-A")
+            git(tmp_path, "commit", "-qm", "change")
+            commit = git(tmp_path, "rev-parse", "HEAD").strip()
+            outcomes = {BAD: "f" if index else "p", GOOD: "p"}
+            history.import_run(made_run(index, outcomes, commit=commit))
+    return tmp_path
+
+
+def git(root: Path, *words: str) -> str:
+    identity = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
+    done = subprocess.run(
+        ["git", *identity, *words], cwd=root, check=True, capture_output=True, encoding="utf-8"
+    )
+    return done.stdout
+
+
+@pytest.fixture
+def invoke(project: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command line as a user would: exit code, output, errors."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        try:
+            Program(namespace=ns).run(["invoke", *words])
+            code: Any = 0
+        except SystemExit as end:
+            code = end.code
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    return run
+
+
+def test_show_lists_what_is_likely_to_fail(invoke: Run, project: Path) -> None:
+    code, out, _ = invoke("predict.show", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["trained"] is False
+    assert [one["test"] for one in found["tests"]] == [BAD]
+    assert found["tests"][0]["probability"] > 0.3
+    assert found["tests"][0]["actions"]
+    shown = invoke("predict.show")[1]
+    assert "the prior answers" in shown
+    assert BAD in shown
+    assert len(json.loads(invoke("predict.show", "--json", "--all")[1])["tests"]) == 2
+    assert not any("the change" in factor for factor in found["tests"][0]["factors"])
+    (project / "source.py").write_text("x = 100\n", encoding="utf-8")
+    found = json.loads(invoke("predict.show", "--json")[1])
+    assert "the change touches what it depends on" in found["tests"][0]["factors"]
+    code, _, err = invoke("predict.show", "--ref", "nowhere")
+    assert (code, "nowhere" in err) == (3, True)
+
+
+def test_train_feeds_the_plan(invoke: Run, project: Path) -> None:
+    code, out, _ = invoke("predict.train", "--json")
+    told = json.loads(out)
+    assert (code, told["runs"], told["results"], told["trained"]) == (0, 5, 10, False)
+    expected = read_forecasts(project / ".toolkit")
+    assert set(expected) == {BAD, GOOD}
+    with open_history(str(project / ".toolkit" / "history.sqlite")) as history:
+        before, after = experience_of(history), experience_of(history, expected)
+        raised = experience_of(history, {GOOD: 0.9})  # type: ignore[dict-item]
+    assert after[BAD].failure_rate >= before[BAD].failure_rate  # type: ignore[index]
+    assert after[GOOD].failure_rate == expected[GOOD] > before[GOOD].failure_rate  # type: ignore[index]
+    assert raised[GOOD].failure_rate == 0.9  # type: ignore[index]
+    assert "predictions.json: 2 forecasts" in invoke("predict.train")[1]
+
+
+def test_a_forecast_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+    assert read_forecasts(tmp_path) == {}
+    (tmp_path / "predictions.json").write_text("{", encoding="utf-8")
+    assert read_forecasts(tmp_path) == {}
+
+
+def test_evaluate(invoke: Run, project: Path) -> None:
+    found = json.loads(invoke("predict.evaluate", "--json")[1])
+    assert (found["results"], found["failures"], found["auc"]) == (2, 1, 1.0)
+    assert "AUC 1.000" in invoke("predict.evaluate")[1]
+    (project / ".toolkit" / "history.sqlite").unlink()
+    assert "too few runs" in invoke("predict.evaluate")[1]
+    assert json.loads(invoke("predict.evaluate", "--json")[1]) is None
+    assert invoke("predict.show", "--json")[0] == 0
+
+
+def test_a_project_without_git_is_no_error(invoke: Run, project: Path) -> None:
+    (project / ".git").rename(project / "gone")
+    assert invoke("predict.show", "--json")[0] == 0
