@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from toolkit.databases.cleanup import cleanup, reason_to_keep
 from toolkit.databases.marks import Mark, MarkKind, mark_text, owned_name, owner_in_name, read_mark
 from toolkit.databases.owners import DatabaseOwner, living_owners
-from toolkit.databases.server import Database, Server, require_test_server
+from toolkit.databases.server import Database, Server, _reason, require_test_server
 from toolkit.errors import OwnershipError
 
 BYSTANDERS = (
@@ -170,3 +170,17 @@ def test_only_test_servers_are_touched(url: str, servers: tuple[str, ...], named
     with pytest.raises(OwnershipError, match="not known to be a test server") as error:
         require_test_server(url, servers=servers, named=named)
     assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("connection failed: Connection refused\n\tIs the server running there?", "refused"),
+        ('FATAL:  database "x" does not exist\nDETAIL:  It was just dropped.', 'database "x" does not exist'),
+        ("- host a: refused\n- host b: timeout", "host b: timeout"),
+        ("HINT:  try again", "try again"),
+        ("", "OSError()"),
+    ],
+)
+def test_the_reason_is_told_not_the_advice(text: str, reason: str) -> None:
+    assert _reason(OSError(text) if text else OSError()).endswith(reason)

@@ -17,6 +17,7 @@ import msgspec
 import psycopg
 import pytest
 
+from tests.listening import addresses_of_ports, command_lines
 from toolkit.config import Config
 from toolkit.errors import ConfigError, EnvironmentFailed, ServiceNotReady
 from toolkit.leases.owners import new_owner
@@ -181,6 +182,10 @@ def test_a_message_queue_answers(configure: Configure, store: LeaseStore, engine
     with running(config, ["message_queue", "nats"], runtime="compose", store=store) as found:
         assert found.urls["AMQP_URL"].startswith("amqp://test:")
         assert provisioning.answers(found)
+        assert addresses_of_ports({each.port for each in found.endpoints}) == {"0100007F"}
+        passwords = [each.url.split("@")[0].rsplit(":", 1)[1].encode() for each in found.endpoints]
+        logs = [control.read_log(store, found, each, lines=500).encode() for each in found.endpoints]
+        assert not [text for text in (*command_lines(), *logs) for word in passwords if word in text]
 
 
 def test_a_missing_image_is_named(configure: Configure, store: LeaseStore, engine: Any) -> None:
@@ -209,6 +214,51 @@ def test_a_container_that_dies_or_stays_sick_shows_its_log(
     with (
         pytest.raises(ServiceNotReady, match=r"exited with code 3(.|\n)*the reason is here"),
         running(configure(services=services), ["bad"], runtime="compose", store=store),
+    ):
+        pass
+    assert list(store.leases()) == []
+
+
+def test_an_unhealthy_container_is_given_up_at_once(
+    own_world: Path, configure: Configure, store: LeaseStore, engine: Any
+) -> None:
+    """Its own health check counts: nobody waits until the time is over, and its log is shown."""
+    (own_world / "sick.yml").write_text(
+        f"""
+services:
+  sick:
+    image: {os.environ.get("REDIS_IMAGE", "redis:7.4.5-bookworm")}
+    entrypoint: [sh, -c, "echo what hurts; sleep 600"]
+    stop_grace_period: 0s
+    healthcheck: {{ test: [CMD, "false"], interval: 0.2s, retries: 1 }}
+"""
+    )
+    sick = {"kind": "http", "compose": "sick.yml", "compose_service": "sick", "port": 80, "timeout": 300}
+    with (
+        pytest.raises(ServiceNotReady, match=r"its container is unhealthy(.|\n)*what hurts"),
+        running(configure(services={"sick": sick}), ["sick"], runtime="compose", store=store),
+    ):
+        pass
+    assert list(store.leases()) == []
+
+
+def test_a_full_disk_in_a_container_is_told_by_its_log(
+    own_world: Path, configure: Configure, store: LeaseStore, engine: Any
+) -> None:
+    """A real disk of 4 MB for the data: the server's own words, and everything is taken down."""
+    (own_world / "small.yml").write_text(
+        f"""
+services:
+  database:
+    image: {os.environ.get("POSTGRES_IMAGE", "postgres:17.6-bookworm")}
+    environment: {{ POSTGRES_PASSWORD: x, POSTGRES_USER: test, POSTGRES_DB: test }}
+    tmpfs: ["/var/lib/postgresql/data:size=4m"]
+"""
+    )
+    small = {"compose": "small.yml", "compose_service": "database", "port": 5432}
+    with (
+        pytest.raises(ServiceNotReady, match=r"exited with code(.|\n)*No space left on device"),
+        running(configure(services={"database": small}), ["database"], runtime="compose", store=store),
     ):
         pass
     assert list(store.leases()) == []

@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.listening import LOOPBACK, addresses_of_processes, command_lines
 from toolkit.config import Config
 from toolkit.errors import ServiceNotReady
 from toolkit.leases.store import LeaseStore
@@ -152,8 +153,15 @@ def test_rabbitmq_answers_on_loopback_and_takes_its_port_mapper_along(
         pytest.skip("rabbitmq-server is not installed")
     with running(configure(), ["message_queue"], runtime="embedded", store=store) as found:
         assert found.urls["AMQP_URL"].startswith("amqp://test:")
-        lease = found.endpoints[0].lease
-        assert len(list(marked(lease))) >= 2
+        (endpoint,) = found.endpoints
+        lease = endpoint.lease
+        processes = list(marked(lease))
+        assert len(processes) >= 2
+        listening = addresses_of_processes(processes)
+        assert listening
+        assert listening <= LOOPBACK
+        password = endpoint.url.split("@")[0].rsplit(":", 1)[1].encode()
+        assert not [text for text in (*command_lines(), Path(endpoint.log).read_bytes()) if password in text]
     assert nothing_left(store, [lease])
     assert not [
         path

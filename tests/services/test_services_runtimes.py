@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.listening import addresses_of_ports, command_lines
 from tests.runtimes import RUNTIMES, Servers, require_engine
 from toolkit.config import Config
 from toolkit.config.services import RuntimeName
@@ -55,27 +56,6 @@ def passwords(environment: Environment) -> list[bytes]:
     return [each.url.split("@")[0].rsplit(":", 1)[1].encode() for each in environment.endpoints]
 
 
-def command_lines() -> list[bytes]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            found.append(path.read_bytes())
-        except OSError:
-            continue  # it has ended
-    return found
-
-
-def listening(ports: set[int]) -> set[tuple[str, str]]:
-    """Return the addresses on which this machine listens at some ports, as the kernel writes them."""
-    found = set()
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
-            address, port = line.split()[1].split(":")
-            if int(port, 16) in ports and line.split()[3] == "0A":
-                found.add((table, address))
-    return found
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_servers_are_used_in_the_same_way(
     runtime: RuntimeName, environ: dict[str, str], configure: Configure, store: LeaseStore
@@ -88,7 +68,7 @@ def test_servers_are_used_in_the_same_way(
     ) as found:
         assert {each.runtime for each in found.endpoints} == {runtime}
         assert {row.state for row in inspection.status(store, project=found.project)} == {"ready"}
-        assert listening({each.port for each in found.endpoints}) == {("tcp", "0100007F")}
+        assert addresses_of_ports({each.port for each in found.endpoints}) == {"0100007F"}
         told = run_tests(config.root, {**environ, **found.urls})
         texts = [*command_lines(), told, "\n".join(lines).encode(), repr(found).encode()]
         texts += [path.read_bytes() for path in config.root.rglob("*") if path.is_file()]

@@ -15,7 +15,8 @@ import time
 from typing import Self
 
 from toolkit.databases.marks import VERSION, Mark, MarkKind
-from toolkit.databases.server import Server, driver
+from toolkit.databases.server import Server
+from toolkit.errors import EnvironmentFailed
 
 LOCKS = (
     "SELECT ((classid::bigint << 32) | objid::bigint) FROM pg_locks"
@@ -69,7 +70,7 @@ class DatabaseOwner:
         with self._guard:
             try:
                 self.server.fetch("SELECT 1")
-            except driver().OperationalError:
+            except EnvironmentFailed:
                 self.server.close()
                 self._hold()
 

@@ -128,9 +128,26 @@ class Server:
         return self._connection
 
     def fetch(self, query: str, parameters: Collection[object] = ()) -> list[tuple[Any, ...]]:
-        """Run a query and return all rows."""
-        rows: list[tuple[Any, ...]] = self.connection.execute(query, parameters).fetchall()
+        """Run a query and return all rows.
+
+        Raises:
+            EnvironmentFailed: the connection was lost; the next statement opens a new one.
+        """
+        rows: list[tuple[Any, ...]] = self._execute(query, parameters).fetchall()
         return rows
+
+    def _execute(self, query: Any, parameters: Collection[object] = ()) -> Any:
+        """Run a statement; what the server refuses is the driver's error, a lost connection is ours."""
+        connection = self.connection
+        try:
+            return connection.execute(query, parameters)
+        except driver().OperationalError as error:
+            if not connection.closed:
+                raise
+            raise EnvironmentFailed(
+                f"PostgreSQL at {place_of(self.url)}: the connection was lost: {str(error).strip()}",
+                hint="did the server stop? `invoke services.status` shows it, `invoke services.logs` why",
+            ) from error
 
     def run(self, statement: LiteralString, *, literals: Collection[object] = (), **names: str) -> None:
         """Run a statement in which ``{name}`` stands for a quoted identifier and ``{}`` for a literal."""
@@ -138,7 +155,7 @@ class Server:
         from psycopg import sql
 
         quoted = {key: sql.Identifier(value) for key, value in names.items()}
-        self.connection.execute(sql.SQL(statement).format(*map(sql.Literal, literals), **quoted))
+        self._execute(sql.SQL(statement).format(*map(sql.Literal, literals), **quoted))
 
     def databases(self, *, sizes: bool = True) -> list[Database]:
         """List all databases but the server's own templates, by name.
@@ -216,8 +233,14 @@ def connect(url: str, *, name: str = "toolkit") -> Any:
             plain_url(url), autocommit=True, connect_timeout=CONNECT_TIMEOUT, application_name=name
         )
     except driver().OperationalError as error:
-        lines = str(error).strip().splitlines() or [repr(error)]
         raise EnvironmentFailed(
-            f"PostgreSQL at {place_of(url)}, database {database_of(url)!r}: {lines[-1]}",
+            f"PostgreSQL at {place_of(url)}, database {database_of(url)!r}: {_reason(error)}",
             hint="is the server up? `invoke services.status` shows it, `invoke services.up` starts one",
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return the line that says why: the last one that is neither a detail nor the client's advice."""
+    lines = [line for line in str(error).splitlines() if line.strip() and line[0] != "\t"]
+    said = [line for line in lines if not line.startswith(("DETAIL:", "HINT:"))]
+    return (said or lines or [repr(error)])[-1].strip()
