@@ -8,6 +8,7 @@ small. A test with several polluters, each enough by itself, is not recognised h
 them.
 """
 
+from array import array
 from collections.abc import Callable, Collection, Iterable, Mapping
 from math import comb
 
@@ -32,28 +33,35 @@ class Dependence(msgspec.Struct, frozen=True, kw_only=True):
     failures: int
 
 
-class _Candidate:
-    """What is left of the tests that could explain one test, run by run."""
+class _Order:
+    """Where each test ran in one run, as one number: comparing two of them tells which ran first where."""
 
-    def __init__(self) -> None:
-        self.counts = {True: 0, False: 0}
-        self.common: dict[bool, set[NodeId] | None] = {True: None, False: None}
-        self.elsewhere: dict[bool, set[NodeId]] = {True: set(), False: set()}
+    def __init__(self, places: Places, numbers: dict[NodeId, int]) -> None:
+        workers = {
+            worker: number for number, worker in enumerate(sorted({place[0] for place in places.values()}))
+        }
+        found = {numbers.setdefault(test, len(numbers)): place for test, place in places.items()}
+        self.tests = len(places)
+        self._codes = array("q", [_ABSENT]) * len(numbers)
+        for number, (worker, turn) in found.items():
+            self._codes[number] = workers[worker] * _WORKER + turn
 
-    def learn(self, before: set[NodeId], *, failed: bool) -> None:
-        """Take in one run: what stood before the test, and how it ended."""
-        self.counts[failed] += 1
-        common = self.common[failed]
-        self.common[failed] = before if common is None else common & before
-        other = self.common[not failed]
-        if other is None:
-            self.elsewhere[failed] |= before
-        else:
-            self.common[not failed] = other - before
+    def has(self, test: int) -> bool:
+        """Tell whether the test ran."""
+        return test < len(self._codes) and self._codes[test] != _ABSENT
 
-    def explanations(self, *, failed: bool) -> set[NodeId]:
-        """Return the tests that stood before it in all runs that ended so, and in no other."""
-        return (self.common[failed] or set()) - self.elsewhere[not failed]
+    def before(self, test: int, among: Iterable[int] | None = None) -> list[int]:
+        """Return the tests that ran before this one on its worker."""
+        codes, mine = self._codes, self._codes[test]
+        first = mine - mine % _WORKER
+        if among is None:
+            return [other for other, code in enumerate(codes) if first <= code < mine]
+        size = len(codes)
+        return [other for other in among if other < size and first <= codes[other] < mine]
+
+
+_ABSENT = -1
+_WORKER = 2**32
 
 
 def dependences(
@@ -66,39 +74,46 @@ def dependences(
         places_of: returns where each test of a run ran; called once per run.
     """
     asked = {test: row for test, row in outcomes.items() if _enough(row.values())}
-    found = {test: _Candidate() for test in asked}
-    most = 0
-    for run in sorted({run for row in asked.values() for run in row}):
-        places = places_of(run)
-        most = max(most, len(places))
-        by_worker = _by_worker(places)
-        for test, row in asked.items():
-            if run in row and test in places:
-                worker, turn = places[test]
-                before = {other for other in by_worker[worker] if places[other][1] < turn}
-                found[test].learn(before, failed=row[run])
-    told = ((test, _dependence(candidate, most)) for test, candidate in found.items())
-    return {test: one for test, one in told if one is not None}
+    numbers: dict[NodeId, int] = {}
+    orders = {
+        run: _Order(places_of(run), numbers) for run in sorted({run for row in asked.values() for run in row})
+    }
+    names = list(numbers)
+    found = {}
+    for test, row in asked.items():
+        ran = {
+            run: failed for run, failed in row.items() if test in numbers and orders[run].has(numbers[test])
+        }
+        one = _dependence(numbers.get(test, 0), ran, orders)
+        if one is not None:
+            found[test] = Dependence(
+                kind=one[0],
+                tests=tuple(sorted(names[number] for number in one[1])),
+                runs=len(ran),
+                failures=sum(ran.values()),
+            )
+    return found
 
 
 def _enough(failed: Collection[bool]) -> bool:
     return LEAST_OF_EACH <= sum(failed) <= len(failed) - LEAST_OF_EACH
 
 
-def _by_worker(places: Places) -> dict[str, list[NodeId]]:
-    found: dict[str, list[NodeId]] = {}
-    for test, (worker, _) in places.items():
-        found.setdefault(worker, []).append(test)
-    return found
-
-
-def _dependence(one: _Candidate, tests: int) -> Dependence | None:
-    failures, runs = one.counts[True], sum(one.counts.values())
-    if not failures or failures == runs or tests / comb(runs, failures) > BELIEVED:
+def _dependence(
+    test: int, outcomes: Mapping[str, bool], orders: Mapping[str, _Order]
+) -> tuple[str, list[int]] | None:
+    tests = max((orders[run].tests for run in outcomes), default=0)
+    if not _enough(outcomes.values()) or tests / comb(len(outcomes), sum(outcomes.values())) > BELIEVED:
         return None
-    for kind, failed in (("polluter", True), ("helper", False)):
-        if found := one.explanations(failed=failed):
-            return Dependence(kind=kind, tests=tuple(sorted(found)), runs=runs, failures=failures)
+    for kind, wanted in (("polluter", True), ("helper", False)):
+        left: list[int] | None = None
+        for run in (run for run, failed in outcomes.items() if failed is wanted):
+            left = orders[run].before(test, left)
+        for run in (run for run, failed in outcomes.items() if failed is not wanted):
+            gone = set(orders[run].before(test, left))
+            left = [other for other in left or () if other not in gone]
+        if left:
+            return kind, left
     return None
 
 
