@@ -9,6 +9,7 @@ The map. Each folder serves one of the four words; a module imports only from li
     reports                              what people and CI read: JUnit XML, JSON, Markdown, HTML, terminal
     impact | scheduling | analysis       decisions: values in, values out, no I/O
                                          (analysis.failures: why a test failed)
+    scenarios                            real test data from the real schema, and its removal
     databases                            what tests do to PostgreSQL: templates, clones, shards, cleanup
     services                             where real servers run: containers, local processes, elsewhere by URL
     history                              what happened before: SQLite or PostgreSQL

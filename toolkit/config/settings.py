@@ -118,6 +118,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     environments: Mapping[str, ServiceSet] = {}
     """Named sets of services."""
     databases: Databases = Databases()
+    scenarios: str = "tests/data/scenarios"
+    """Folder of the data scenarios, as YAML files."""
     impact: Impact = Impact()
     flaky: Flaky = Flaky()
 

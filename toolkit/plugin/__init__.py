@@ -34,6 +34,7 @@ MODULES = (
     "fixtures.web",
     "fixtures.queues",
     "fixtures.sharing",
+    "fixtures.scenarios",
 )
 """Modules of this package, imported and registered in this order, only in an active session."""
 

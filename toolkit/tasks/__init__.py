@@ -5,12 +5,25 @@ A project's ``tasks.py`` is one line: ``from toolkit.tasks import ns``.
 
 from invoke.collection import Collection
 
-from toolkit.tasks import analysis, db, failures, flaky, history, plan, predict, reports, services, tests
+from toolkit.tasks import (
+    analysis,
+    data,
+    db,
+    failures,
+    flaky,
+    history,
+    plan,
+    predict,
+    reports,
+    services,
+    tests,
+)
 
 ns = Collection()
 """All namespaces: ``reports.*``, ``history.*`` …"""
 
 ns.add_collection(analysis.ns, "analysis")
+ns.add_collection(data.ns, "data")
 ns.add_collection(db.ns, "db")
 ns.add_collection(failures.ns, "failures")
 ns.add_collection(flaky.ns, "flaky")
