@@ -6,6 +6,7 @@ The map. Each folder serves one of the four words; a module imports only from li
 .. code-block:: text
 
     sessions | tasks | plugin            the doors: nox, invoke, pytest (nobody imports them)
+    remediation                          from the cause of failures to what mends it, done and proven
     reports                              what people and CI read: JUnit XML, JSON, Markdown, HTML, terminal
     impact | scheduling | analysis       decisions: values in, values out, no I/O
                                          (analysis.failures: why a test failed)

@@ -115,3 +115,24 @@ def _git(root: Path, *arguments: str) -> bytes:
         said = done.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
         raise ChangesUnknown(f"git cannot tell what changed ({' '.join(arguments[:2])}): {said or 'no'}")
     return done.stdout
+
+
+def files_between(root: Path, first: str, second: str) -> tuple[str, ...]:
+    """Return the files that differ between two commits, relative to the root of the project.
+
+    Raises:
+        ChangesUnknown: git does not know one of them here.
+    """
+    one, other = _commit(root, first), _commit(root, second)
+    return tuple(_names(_git(root, "diff", "--name-only", "--no-renames", "--relative", "-z", one, other)))
+
+
+def subjects_between(root: Path, first: str, second: str, *, limit: int = 20) -> tuple[str, ...]:
+    """Return short hash and subject of the commits after the first up to the second, newest first.
+
+    Raises:
+        ChangesUnknown: git does not know one of them here.
+    """
+    one, other = _commit(root, first), _commit(root, second)
+    log = _git(root, "log", f"--max-count={limit}", "--no-merges", "--format=%h %s", f"{one}..{other}")
+    return tuple(log.decode("utf-8", "replace").splitlines())

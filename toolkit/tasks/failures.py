@@ -23,6 +23,7 @@ from toolkit.junit.reading import read_cases
 from toolkit.records import Failure, NodeId, Outcome, node_id
 from toolkit.reports.finding import OTHER_KINDS, find_reports
 from toolkit.reports.phrases import moment
+from toolkit.tasks import remedies, triage
 from toolkit.tasks.door import print_json, task
 
 AS_JSON = "print JSON and nothing else"
@@ -253,4 +254,14 @@ def _console() -> Console:
     return Console(soft_wrap=True)
 
 
-ns = Collection("failures", classify, list_, show)
+ns = Collection(
+    "failures",
+    classify,
+    list_,
+    show,
+    triage.explain,
+    triage.similar,
+    triage.resolve,
+    triage.changes,
+    remedies.remediate,
+)

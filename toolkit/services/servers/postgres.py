@@ -286,6 +286,7 @@ def _set_password(inside: str, password: str) -> None:
             verifier = connection.pgconn.encrypt_password(
                 password.encode(), user.encode(), b"scram-sha-256"
             ).decode()
+            connection.execute("SET synchronous_commit = on")  # a server killed a moment later still knows it
             connection.execute(
                 sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(user), sql.Literal(verifier))
             )
