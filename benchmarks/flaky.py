@@ -1,6 +1,7 @@
 """Who finds flaky tests, and who calls regressions and outages flaky: simulated histories with known truth.
 
     uv run benchmarks/flaky.py [--json] [--projects 20] [--tests 500] [--runs 50] [--seed 1]
+                               [--rates flakeflagger_reruns.csv.gz]
 
 Each project has one history of ``--runs`` runs. A commit has one to three runs (re-runs, merges, nightly
 builds). Kinds of tests, each with its truth:
@@ -22,6 +23,8 @@ outcome flips in more than 5 % of neighbouring runs, tests with both outcomes an
 """
 
 import argparse
+import csv
+import gzip
 import json
 import random
 import statistics
@@ -29,6 +32,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import msgspec
 
@@ -40,6 +44,23 @@ from toolkit.records import NodeId
 
 FLAKY, RARE, STABLE, BROKEN, VICTIM = "flaky", "rare", "stable", "broken", "victim"
 SHARES = {FLAKY: 0.06, RARE: 0.03, BROKEN: 0.06, VICTIM: 0.01}
+
+
+RATES: dict[str, list[float]] = {}
+"""Rates to draw from, by kind, instead of those above; see :func:`read_rates`."""
+
+
+def read_rates(path: Path) -> dict[str, list[float]]:
+    """Read the rates of real flaky tests, up to 95 %: columns NumFailingRuns and NumPassingRuns."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    found: dict[str, list[float]] = {FLAKY: [], RARE: []}
+    with opener(path, "rt", encoding="utf-8") as stream:
+        for row in csv.DictReader(stream):
+            failing, passing = int(row["NumFailingRuns"]), int(row["NumPassingRuns"])
+            rate = failing / max(1, failing + passing)
+            if 0 < rate <= 0.95:
+                found[FLAKY if rate >= 0.05 else RARE].append(rate)
+    return found
 
 
 class Truth(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,7 +143,8 @@ def _truth(chance: random.Random, struck: frozenset[int]) -> Truth:
     for kind, share in SHARES.items():
         if draw < share:
             low, high = (0.005, 0.05) if kind == RARE else (0.05, 0.6)
-            rate = low * (high / low) ** chance.random()
+            measured = RATES.get(kind)
+            rate = chance.choice(measured) if measured else low * (high / low) ** chance.random()
             return Truth(kind=kind, rate=0.0 if kind in {BROKEN, VICTIM} else rate, outages=struck)
         draw -= share
     return Truth(kind=STABLE, outages=struck)
@@ -253,11 +275,11 @@ def evaluate(*, projects: int, tests: int, runs: int, retries: int, seed: int) -
 
 def _shares(counts: dict[str, float]) -> dict[str, float]:
     precision = counts["right"] / counts["found"] if counts["found"] else 1.0
-    recall = counts["wanted found"] / counts["wanted"]
+    recall = counts["wanted found"] / max(1, counts["wanted"])
     rates = {
         "precision": precision,
         "recall": recall,
-        "recall 5-10 %": counts["rate 5-10 % found"] / counts["rate 5-10 %"],
+        "recall 5-10 %": counts["rate 5-10 % found"] / max(1, counts["rate 5-10 %"]),
         "F1": statistics.harmonic_mean((precision, recall)) if recall else 0.0,
     }
     return {key: round(value, 4) for key, value in (rates | counts).items()}
@@ -275,7 +297,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tests", type=int, default=500, help="tests of each (default 500)")
     parser.add_argument("--runs", type=int, default=50, help="runs of each (default 50)")
     parser.add_argument("--seed", type=int, default=1, help="of the chance (default 1)")
+    parser.add_argument("--rates", type=Path, help="CSV of real flaky tests, to draw the rates from")
     options = parser.parse_args(arguments)
+    if options.rates:
+        RATES.update(read_rates(options.rates))
     report = {
         label: evaluate(
             projects=options.projects,
