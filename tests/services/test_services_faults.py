@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -104,6 +105,30 @@ def test_struck_at_every_stage_nothing_is_left(
         assert processes_in(data) == []
         assert not list(records.environments(store))
     assert struck >= 15
+
+
+def test_an_interrupt_while_threads_are_started_leaves_nothing(
+    configure: Configure, store: LeaseStore, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in the moment in which a thread runs already and nobody knows it yet."""
+    monkeypatch.setenv("TOOLKIT_DATA_HOME", str(data))
+    begin = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        begin(thread)
+        if thread.name.startswith("ThreadPoolExecutor") and threading.current_thread() is main:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    main = threading.main_thread()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    try:
+        with pytest.raises(KeyboardInterrupt), running(configure(), ["cache"], store=store):
+            pytest.fail("it came up")  # pragma: no cover
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert list(store.leases()) == []
+    assert processes_in(data) == []
 
 
 def test_killed_while_postgres_comes_up(own_world: Path, store: LeaseStore, data: Path) -> None:

@@ -9,7 +9,7 @@ import re
 import subprocess
 import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -208,8 +208,10 @@ def _advice(problem: str, model: Model) -> str:
 def _await_all(order: Order, lease: Lease, containers: list[Container]) -> tuple[Endpoint, ...]:
     watch = Watch(lease.what["host"], lease.id)
     with ThreadPoolExecutor(max_workers=max(1, len(containers))) as pool, watch:
-        waiting = [pool.submit(_await, order, each, watch) for each in containers]
+        waiting: list[Future[Endpoint]] = []
         try:
+            with uninterrupted():  # a thread that is just being started would be waited for by nobody
+                waiting += [pool.submit(_await, order, each, watch) for each in containers]
             for future in as_completed(waiting):
                 future.result()
         except BaseException:

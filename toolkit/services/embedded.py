@@ -1,7 +1,7 @@
 """The embedded runtime: real servers as processes of this machine, from PATH or from Python wheels."""
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from types import ModuleType
 from typing import ClassVar
@@ -60,8 +60,10 @@ class Embedded:
     ) -> tuple[Endpoint, ...]:
         """Start services side by side. See :class:`toolkit.services.runtime.Runtime`."""
         with ThreadPoolExecutor(max_workers=max(1, len(wanted))) as pool:
-            running = [pool.submit(_start, order, each, urls) for each in wanted]
+            running: list[Future[Endpoint]] = []
             try:
+                with uninterrupted():  # a thread that is just being started would be waited for by nobody
+                    running += [pool.submit(_start, order, each, urls) for each in wanted]
                 for future in as_completed(running):
                     future.result()
             except BaseException:
