@@ -16,6 +16,7 @@ from toolkit.journal import Journal
 from toolkit.records import NodeId, RunFinished, RunStarted, TestBegun, TestsCollected
 from toolkit.reports.dashboard.live import LiveBoard, newest_folders, progress_of, running_tests
 from toolkit.reports.dashboard.serving import LiveServer
+from toolkit.reports.prometheus import CONTENT_TYPE
 
 GOOD, NEXT = "tests/test_cart.py::test_total", "tests/test_cart.py::test_empty"
 
@@ -127,6 +128,10 @@ def test_page_facts_and_tests_are_served_under_a_strict_policy(server: LiveServe
     status, body, _ = ask(server, "/tests.bin?1")
     assert (status, body[:1]) == (200, b"\x78")
     assert ask(server, "/../etc/passwd")[0] == 404
+    status, body, headers = ask(server, "/metrics")
+    assert (status, headers["Content-Type"]) == (200, CONTENT_TYPE)
+    assert b"test_executions_total" in body
+    assert ask(server, "/metrics")[1] == body
 
 
 def test_a_name_of_another_site_is_refused(server: LiveServer) -> None:

@@ -145,6 +145,17 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
     dry_run: bool
 
 
+class DurationTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """How often tests ended in one way, and how long they took, over all runs of one profile and Python."""
+
+    profile: str
+    python: str
+    outcome: Outcome
+    count: int
+    seconds: float  # of all together
+    within: tuple[int, ...]  # how many took at most so long, for each bound
+
+
 class Soundness(msgspec.Struct, frozen=True, kw_only=True):
     """What the history holds, and what a check of it found."""
 

@@ -8,7 +8,7 @@
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
@@ -18,6 +18,7 @@ from toolkit.history import checks, pruning, queries, reading, recent, writing
 from toolkit.history import usage as needs
 from toolkit.history.answers import (
     Chosen,
+    DurationTotals,
     KnownTest,
     PastFailure,
     Pruned,
@@ -119,6 +120,11 @@ class History:
         """Return how the newest finished runs spent their time, newest first."""
         with self.database.reading():
             return needs.run_shapes(self.database, limit=limit)
+
+    def duration_totals(self, bounds: Sequence[float]) -> tuple[DurationTotals, ...]:
+        """Return how often tests ended in which way, and how many within each of some durations."""
+        with self.database.reading():
+            return needs.duration_totals(self.database, bounds)
 
     def tests_of(self, run: str) -> frozenset[NodeId]:
         """Return the tests that have a result in a run."""

@@ -1,11 +1,13 @@
 """What tests need and what runs cost, from the newest runs: the input of the next plan."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from toolkit.history import reading
+from toolkit.history.answers import DurationTotals
 from toolkit.history.database import Database
+from toolkit.history.letters import OUTCOMES
 from toolkit.records import NodeId, RunStarted
 
 USAGE_RUNS = 10
@@ -97,6 +99,28 @@ def places_of(database: Database, run: str) -> Mapping[NodeId, tuple[str, int]]:
         (run,),
     )
     return {node: (worker, turn) for node, worker, turn in rows}
+
+
+def duration_totals(database: Database, bounds: Sequence[float]) -> tuple[DurationTotals, ...]:
+    """Count and sum the attempts of all runs by profile, Python and outcome; one pass over the attempts."""
+    within = ", ".join("SUM(CASE WHEN a.duration <= ? THEN 1 ELSE 0 END)" for _ in bounds)
+    rows = database.rows(
+        f"SELECT r.profile, r.python, a.outcome, COUNT(*), SUM(a.duration), {within} "
+        "FROM attempts a JOIN runs r ON r.number = a.run "
+        "GROUP BY r.profile, r.python, a.outcome ORDER BY r.profile, r.python, a.outcome",
+        tuple(bounds),
+    )
+    return tuple(
+        DurationTotals(
+            profile=profile,
+            python=python,
+            outcome=OUTCOMES[letter],
+            count=int(count),
+            seconds=float(seconds),
+            within=tuple(map(int, counts)),
+        )
+        for profile, python, letter, count, seconds, *counts in rows
+    )
 
 
 def tests_of(database: Database, run: str) -> frozenset[NodeId]:

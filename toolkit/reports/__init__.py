@@ -13,5 +13,6 @@
     terminal.py    Summary → a short text
     coverage.py    coverage data of profiles and Pythons → one report
     dashboard/     history and the newest runs → one page with everything, Markdown, JSON
+    prometheus.py  history → metrics (templates/grafana.json shows them)
     writing.py     all of them → a folder, each moved into place when complete
 """

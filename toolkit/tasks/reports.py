@@ -6,6 +6,7 @@ import os
 import sys
 import time
 import webbrowser
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from toolkit.history.imports import import_pending
 from toolkit.history.store import History, open_history
 from toolkit.journal import read_run
 from toolkit.records import RunRecord
+from toolkit.reports import prometheus
 from toolkit.reports.aggregate import aggregate as aggregate_files
 from toolkit.reports.dashboard.live import LiveBoard
 from toolkit.reports.dashboard.markdown import markdown as dashboard_markdown
@@ -28,7 +30,7 @@ from toolkit.reports.dashboard.sources import newest_build, read_coverage, read_
 from toolkit.reports.dashboard.writing import write_dashboard
 from toolkit.reports.summary import Summary, Verdict, summary_json
 from toolkit.reports.terminal import show
-from toolkit.reports.writing import write_reports, write_summary
+from toolkit.reports.writing import place, write_reports, write_summary
 from toolkit.tasks.door import print_json, task
 
 
@@ -150,12 +152,40 @@ def _recorded(history: History, names: list[str]) -> list[RunRecord]:
 
 @task(
     help={
+        "output": "Write them to this file, whole or not at all, for the textfile collector.",
+        "push": "Address of a push gateway; what it holds of the job is replaced.",
+        "job": "Name of the job at the gateway.",
+    }
+)
+def metrics(_context: Context, *, output: str = "", push: str = "", job: str = "toolkit") -> None:
+    """Print the history as Prometheus metrics, or write or push them; reports.serve answers scrapes."""
+    config = load_config()
+    with open_history(config.history_url) as history:
+        import_pending(history, config.state_dir)
+        if push:
+            prometheus.push(history, push, job=job)
+        if output:
+            place(Path(output), [prometheus.metrics_text(history)])
+        if not push and not output:
+            print(prometheus.metrics_text(history), end="")  # noqa: T201 - a door prints
+
+
+@task(help={"output": "Where to write it (default: grafana.json among the reports)."})
+def grafana(_context: Context, *, output: str = "") -> None:
+    """Write a Grafana dashboard for the metrics, to be imported there."""
+    path = Path(output) if output else load_config().reports_dir / "grafana.json"
+    place(path, [files("toolkit.reports").joinpath("templates/grafana.json").read_text("utf-8")])
+    print(path)  # noqa: T201 - a door prints
+
+
+@task(
+    help={
         "port": "Port on loopback; 0: a free one.",
         "browser": "Open the page in the browser.",
     },
 )
 def serve(_context: Context, *, port: int = 0, browser: bool = False) -> None:
-    """Show the dashboard live while a run goes on, on this machine only, until Ctrl-C."""
+    """Show the dashboard live while a run goes on, on this machine only, until Ctrl-C; also /metrics."""
     with LiveServer(LiveBoard(load_config()), port) as server:
         print(f"{server.url} (Ctrl-C ends it)", flush=True)  # noqa: T201 - a door prints
         if browser:
@@ -257,4 +287,4 @@ def _parse(path: Path) -> dict[str, Any]:
     return told
 
 
-ns = Collection("reports", aggregate, dashboard, html, open_, serve, summary)
+ns = Collection("reports", aggregate, dashboard, grafana, html, metrics, open_, serve, summary)

@@ -10,7 +10,7 @@ import msgspec
 
 from toolkit.config import Config
 from toolkit.errors import JournalError
-from toolkit.history.imports import RUNS
+from toolkit.history.imports import RUNS, import_pending
 from toolkit.history.store import open_history
 from toolkit.journal import CONTROLLER, MAIN, is_live, read_run
 from toolkit.records import Attempt, Line, NodeId, RunRecord, TestBegun
@@ -19,6 +19,7 @@ from toolkit.reports.dashboard.facts import Progress
 from toolkit.reports.dashboard.services import services_up
 from toolkit.reports.dashboard.sources import newest_build, read_coverage, read_sources
 from toolkit.reports.dashboard.telling import tell
+from toolkit.reports.prometheus import metrics_text
 
 TAIL = 256 * 1024
 """Bytes at the end of a journal in which the running test is looked for."""
@@ -46,6 +47,8 @@ class LiveBoard:
         self._config = config
         self._marks: tuple[object, ...] = ()
         self._made = 0
+        self._metrics = ""
+        self._metrics_mark: object = None
         self.snapshot = Snapshot(etag='"0"', facts=b"null", tests=_NOTHING)
 
     def look(self) -> Snapshot:
@@ -62,6 +65,21 @@ class LiveBoard:
             self.snapshot = self._snapshot(folders)
             self._marks = marks
         return self.snapshot
+
+    def metrics(self) -> str:
+        """Return the Prometheus metrics of the history, with the runs that have ended since.
+
+        Raises:
+            MissingExtra: prometheus_client is not installed.
+        """
+        with open_history(self._config.history_url) as history:
+            import_pending(history, self._config.state_dir)
+            held = history.totals()
+            mark = (held.runs, held.attempts)
+            if mark != self._metrics_mark or not self._metrics:
+                self._metrics = metrics_text(history)
+                self._metrics_mark = mark
+            return self._metrics
 
     def _snapshot(self, folders: list[Path]) -> Snapshot:
         config, now = self._config, time.time()

@@ -1,4 +1,4 @@
-"""The live dashboard on a port of this machine: three addresses, read only, for this machine only.
+"""The live dashboard and the metrics on a port of this machine: read only, for this machine only.
 
 A page of another site could ask a server on loopback under a name of its own (DNS rebinding), so the ``Host``
 of every request must be loopback; nothing can be changed by a request, and nothing may embed the answers.
@@ -12,6 +12,7 @@ from threading import Lock
 from toolkit.errors import EnvironmentFailed, ToolkitError
 from toolkit.reports.dashboard.live import LiveBoard, Snapshot
 from toolkit.reports.dashboard.page import assembled, policy
+from toolkit.reports.prometheus import CONTENT_TYPE
 
 LOOPBACK = "127.0.0.1"
 _HOST = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?")
@@ -43,6 +44,11 @@ class LiveServer(ThreadingHTTPServer):
         """Return the newest state; one request at a time does the work."""
         with self._lock:
             return self._board.look()
+
+    def metrics(self) -> str:
+        """Return the metrics of the history, for Prometheus."""
+        with self._lock:
+            return self._board.metrics()
 
     def last(self) -> Snapshot:
         """Return the state that was looked at last."""
@@ -78,6 +84,8 @@ class _Requests(BaseHTTPRequestHandler):
                 self._send(found.facts, "application/json", etag=found.etag)
         elif path == "/tests.bin":
             self._send(self.server.last().tests, "application/octet-stream")
+        elif path == "/metrics":
+            self._send(self.server.metrics().encode(), CONTENT_TYPE)
         else:
             self.send_error(HTTPStatus.NOT_FOUND)
 
