@@ -38,6 +38,10 @@ BYSTANDERS = ("testimony", "test_x", "tk_clonex", "tk_clone_0123456789abcdef_000
 """Databases of somebody else, with names that look like ours."""
 
 
+NAME = "toolkit race"
+"""How runs call their connections; templates are built on one that ensure_template calls so."""
+
+
 class Journal:
     """Lines that any process appends whole, whenever it is killed."""
 
@@ -78,7 +82,7 @@ class Run:
     def __init__(self, url: str, journal: Journal, chance: random.Random) -> None:
         self.journal = journal
         self.chance = chance
-        self.server = Server(url)
+        self.server = Server(url, name=NAME)
         self.owner = DatabaseOwner(url)
         journal.note("owner", number=self.owner.number)
         self.clones: list[Clone] = []
@@ -223,9 +227,15 @@ def kill(pid: int, journal: Journal) -> None:
 
 
 def wait_for_peace(server: Server, journal: Journal) -> None:
-    """Wait until the server has noticed every death: it ends the sessions of dead clients in its own time."""
+    """Wait until the server has noticed every death: it ends the sessions of dead clients in its own time.
+
+    What such a session was doing it does to its end: a database may appear after the death of its owner.
+    """
     ours = {line["number"] for line in journal.lines("owner")}
-    query = "SELECT count(*) FROM pg_stat_activity WHERE datname LIKE 'tk\\_%%'"
+    query = (
+        "SELECT count(*) FROM pg_stat_activity"
+        f" WHERE datname LIKE 'tk\\_%%' OR application_name IN ('{NAME}', 'toolkit template')"
+    )
     end = time.monotonic() + 60
     while ours & living_owners(server) or server.fetch(query)[0][0]:
         if time.monotonic() > end:
