@@ -194,10 +194,15 @@ def test_a_batch_on_a_machine_that_does_not_answer_is_sent_again_and_counted_onc
 @pytest.mark.parametrize("scenario", ["killed", "cut", "scheduler"])
 def test_totals_are_those_of_one_machine_whatever_dies(scenario: str, tmp_path: Path) -> None:
     """Separate processes; killed with -9 in the middle of the run (benchmarks/cluster.py repeats it)."""
-    root = cluster_bench.make_project(tmp_path / "project", files=3)
-    alone = cluster_bench.run_tests(root, "-n", "0")
-    for found in cluster_bench.rehearse(scenario, root, workers=3, namespaces=False, folder=tmp_path):
-        assert cluster_bench.same(found, alone), found["output"]
+    files = 2
+    root = cluster_bench.make_project(tmp_path / "project", files)
+    counts = {"passed": 25 * files, "failed": files, "skipped": files}
+    alone = {"printed": counts, "recorded": counts, "code": 1}
+    with cluster_bench.Cluster(3, namespaces=False, folder=tmp_path) as cluster:
+        cluster.wait()
+        found = cluster_bench.rehearse(scenario, root, cluster)
+    assert cluster_bench.same(found, alone), found["output"]
+    assert found["before"], "it happened in the middle"
 
 
 def test_serial_and_exclusive_tests_run_on_a_cluster(project: Path, address: str) -> None:

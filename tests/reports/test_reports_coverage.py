@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from toolkit.errors import InputError
-from toolkit.reports.coverage import combine_coverage, find_data
+from toolkit.reports.coverage import REMEMBERED, combine_coverage, find_data
 
 
 @pytest.fixture
@@ -75,3 +75,24 @@ def test_no_data_is_an_error(project: Path) -> None:
     (project / "torn").write_bytes(b"SQLite format 3\x00 torn")
     with pytest.raises(InputError, match="torn"):
         combine_coverage({"unit": [project / "torn"]}, project / "reports", root=project)
+
+
+def test_what_is_only_remembered_is_marked(project: Path) -> None:
+    """Lines that a left-out test would execute count, and every report says which they are."""
+    from coverage import CoverageData
+
+    left = run(project, "left")
+    code = str(project / "halves.py")
+    data = CoverageData(basename=str(left / "coverage" / ".coverage.kept"))
+    data.set_context(f"left|{REMEMBERED}")
+    data.add_arcs({code: [(-1, 1), (1, 3), (3, 7), (7, 8), (8, -1)]})
+    data.write()
+    data.close()
+    report = combine_coverage({"left": find_data(left)}, project / "reports", root=project)
+    assert report.total.percent == 100
+    assert report.remembered == 2
+    assert list(report.lines())[-1] == "of these, 2 lines are remembered: only left-out tests execute them"
+    assert "halves.py: 7, 8\n" in (project / "reports/coverage.txt").read_text()
+    told = json.loads((project / "reports/coverage.json").read_text())
+    assert told["files"]["halves.py"]["contexts"]["7"] == [f"left|{REMEMBERED}"]
+    assert any(REMEMBERED in page.read_text() for page in (project / "reports/coverage").glob("*halves*"))

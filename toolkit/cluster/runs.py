@@ -8,7 +8,9 @@ when it notices that a machine is gone, by us when the scheduler lost it or when
 import contextlib
 import itertools
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from statistics import median
 from typing import Any
 
 import msgspec
@@ -114,6 +116,7 @@ class ClusterRun:
         self._kills: dict[NodeId, int] = {}
         self._numbers = itertools.count()
         self._empty = 0
+        self._costs: deque[float] = deque(maxlen=9)
 
     def results(self) -> Generator[Result, None, None]:
         """Run everything and yield what each batch adds.
@@ -257,6 +260,7 @@ class ClusterRun:
         crashed = self._judge(culprit) if culprit in wanted - finished else None
         if wanted and not finished and culprit is None:
             self._nothing_ran(answer)
+        self._note_cost(answer.seconds - sum(attempt.duration for attempt in attempts))
         self._done |= finished | ({crashed} if crashed else set())
         again = [job for job in sent.jobs if job.test not in self._done]
         yield Result(
@@ -268,6 +272,11 @@ class ClusterRun:
             output=answer.output if again or crashed else "",
         )
         self._finish(sent, again, {attempt.test: attempt.duration for attempt in attempts})
+
+    def _note_cost(self, seconds: float) -> None:
+        """A batch shall not be shorter than what its process costs, of late, beside the tests."""
+        self._costs.append(seconds)
+        self._dispatch.send_at_least(max(self._settings.pacing.least, median(self._costs)))
 
     def _nothing_ran(self, answer: Answer) -> None:
         """A batch without any result: once or twice it may be the machine, then it is the project."""

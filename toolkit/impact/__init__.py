@@ -8,6 +8,10 @@
     store         the dependencies of all tests, in one SQLite file
     selection     tests → selected or left out, each with its reason
     policy        when everything runs all the same; recall so far
+    remembering   the coverage of left-out tests: kept after a run, recalled in the next
+    covered       what each context of a process executed, as a file
+    memory        the coverage of all tests, in one SQLite file
+    lines         where the lines of unchanged code are now
     rehearsal     what modules run when they are imported, where that was not seen
     dependencies  from trails to the inputs of each test
     touching      from code objects and items to inputs

@@ -161,6 +161,21 @@ def _is_type_checking(test: ast.expr) -> bool:
 _SKIPPED_FIELDS = frozenset({"type_comment", "kind", "ctx", "type_ignores"})
 
 
+def shape(node: Any, *, bodies: bool) -> str:
+    """Write a tree, or a list of trees, as a text that is equal exactly for what means the same.
+
+    Args:
+        node: of a syntax tree.
+        bodies: whether the bodies of functions in it count; their headers do.
+    """
+    return "".join(_write(node, headers="bodies" if bodies else "all"))
+
+
+def header_shape(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    """Write name, arguments, decorators, annotations and docstring of a function."""
+    return "".join(_write_header(function))
+
+
 def _write_function(function: _Function) -> Iterator[str]:
     yield from _write_header(function)
     for statement in function.body:

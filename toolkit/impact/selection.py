@@ -20,7 +20,17 @@ WATCHED_RUNS = 3
 """A test that failed runs at least so many more times."""
 
 Cause = Literal[
-    "new", "changed", "reference", "failed", "flaky", "skipped", "marked", "full", "unaffected", "unknown"
+    "new",
+    "changed",
+    "reference",
+    "failed",
+    "flaky",
+    "skipped",
+    "marked",
+    "full",
+    "uncovered",
+    "unaffected",
+    "unknown",
 ]
 
 
@@ -41,6 +51,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
             "skipped": "was skipped: its condition may have changed",
             "marked": "is marked to run always",
             "full": "everything runs",
+            "uncovered": "what it covers is not remembered",
             "unaffected": "nothing that it depends on changed",
             "unknown": "not known",
         }[self.cause]
@@ -118,4 +129,24 @@ def select(
         verdicts=verdicts,
         full=full,
         saved=sum(known[test].duration for test in would),
+    )
+
+
+def keep_covered(
+    selection: Selection, known: Mapping[NodeId, CaseRecord], remembered: Collection[NodeId]
+) -> Selection:
+    """Leave out only tests whose coverage is remembered, so that coverage stays whole.
+
+    Args:
+        selection: of the run.
+        known: every recorded test.
+        remembered: tests whose coverage is.
+    """
+    left_out = selection.left_out.intersection(remembered)
+    uncovered = dict.fromkeys(selection.left_out - left_out, Verdict(selected=True, cause="uncovered"))
+    return msgspec.structs.replace(
+        selection,
+        left_out=left_out,
+        verdicts={**selection.verdicts, **uncovered},
+        saved=sum(known[test].duration for test in left_out),
     )

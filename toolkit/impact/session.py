@@ -4,7 +4,7 @@ import os
 import sys
 import time
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from toolkit.errors import ChangesUnknown
@@ -25,6 +25,9 @@ from toolkit.records import NodeId, Outcome
 
 Results = Mapping[NodeId, tuple[Outcome, float]]
 """Test → outcome and seconds."""
+
+Also = Callable[[Sequence[ProcessTrail], Traced], object]
+"""What else is done with the trails of a run and the dependencies of its tests."""
 
 STALE = "changed while the tests ran"
 """The fingerprint of what was not the same at the beginning and at the end of a run: it never matches."""
@@ -159,13 +162,21 @@ class ImpactSession:
 
     # -- after the run -------------------------------------------------------------------------------------
 
-    def import_trails(self, folder: Path) -> Results:
-        """Store what a run recorded; a test that was begun and has no result is forgotten: it runs again."""
+    def import_trails(self, folder: Path, also: Also | None = None) -> Results:
+        """Store what a run recorded; a test that was begun and has no result is forgotten: it runs again.
+
+        Args:
+            folder: of the trails.
+            also: called with trails and dependencies before these are stored.
+        """
         trails = read_trails(folder)
         results = {test: result for trail in trails for test, result in trail.results.items()}
         lost = {NodeId(test) for trail in trails for test in trail.begun} - set(results)
         with self.store.transaction():
-            self.store.record(self.environment, self.traced(trails, results))
+            traced = self.traced(trails, results)
+            if also is not None:
+                also(trails, traced)
+            self.store.record(self.environment, traced)
             self.store.forget(self.environment, lost)
         return {**results, **dict.fromkeys(lost, (Outcome.CRASHED, 0.0))}
 

@@ -20,6 +20,7 @@ import pytest
 from toolkit.errors import ToolkitError
 from toolkit.journal import new_run_id
 from toolkit.plugin import activation
+from toolkit.plugin.covering import CoverageKeeper
 from toolkit.plugin.recording import identity
 from toolkit.records import NodeId
 
@@ -85,11 +86,14 @@ def has_workers(config: pytest.Config) -> bool:
 
 def begin_process(config: pytest.Config, folder: Path, name: str) -> None:
     """Trace and deselect in a process that runs tests."""
+    from toolkit.plugin.covering import CoverageSplit, covered_file
     from toolkit.plugin.tracing import TestTracer
 
     config.pluginmanager.register(Deselector(config, folder), "toolkit-impact-deselector")
     if not config.known_args_namespace.collectonly:
-        config.pluginmanager.register(TestTracer(config, folder, name), "toolkit-impact-tracer")
+        tests = TestTracer(config, folder, name)
+        config.pluginmanager.register(tests, "toolkit-impact-tracer")
+        config.pluginmanager.register(CoverageSplit(tests.tracer, covered_file(folder, name)))
 
 
 class Deselector:
@@ -150,9 +154,9 @@ class ImpactController:
             raise pytest.UsageError(str(error)) from error
         self.session = ImpactSession(config.rootpath, self._store, options=options_that_matter(config))
         self._recover()
+        self._keeper = CoverageKeeper(config.rootpath, self.session.environment, self.folder)
         self.selection = self._plan()
-        plan = RunPlan(left_out=self.selection.left_out, deselect=self._selecting and not self._shadow)
-        (self.folder / PLAN).write_bytes(msgspec.json.encode(plan))
+        self._write_plan()
         os.environ[FOLDER] = f"{os.getpid()}:{self.folder}"
         self._left_out: list[str] | None = None
         self._note = ""
@@ -177,6 +181,30 @@ class ImpactController:
             )
         return self.session.plan(full=full, reference=self._reference)
 
+    def _write_plan(self) -> None:
+        plan = RunPlan(left_out=self.selection.left_out, deselect=self._selecting and not self._shadow)
+        (self.folder / PLAN).write_bytes(msgspec.json.encode(plan))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """By now coverage is measured or is not; where it is, nothing is left out that it would miss."""
+        if self._keeper.begin() and self.selection.left_out and not self._shadow:
+            from toolkit.impact.selection import keep_covered
+
+            known = self._store.tests(self.session.environment)
+            self.selection = keep_covered(self.selection, known, self._keeper.tests())
+            self._write_plan()
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
+        """Add the coverage of left-out tests before anybody reports it."""
+        result = yield
+        if self._keeper.coverage is not None and not self._collect_only:
+            self._keeper.take_children()
+            if self._selecting and not self._shadow:
+                self._keeper.add([NodeId(test) for test in self._those_left_out()])
+        return result
+
     @property
     def _mode(self) -> str:
         if self._shadow:
@@ -189,7 +217,8 @@ class ImpactController:
         """Store what runs that were killed have left."""
         for folder in sorted(self._trails.iterdir()):
             if folder != self.folder and not is_running(folder):
-                self.session.import_trails(folder)
+                keeper = CoverageKeeper(self._config.rootpath, self.session.environment, folder)
+                self.session.import_trails(folder, keeper.keep)
                 shutil.rmtree(folder, ignore_errors=True)
 
     @pytest.hookimpl(optionalhook=True)
@@ -205,13 +234,18 @@ class ImpactController:
     ) -> Generator[None, object, object]:
         """Store the trails; an empty selection is a success."""
         result = yield
-        deselector = self._config.pluginmanager.get_plugin("toolkit-impact-deselector")
-        if self._left_out is None:
-            self._left_out = [] if deselector is None else deselector.left_out
-        if int(exitstatus) == NO_TESTS and self._left_out and self._selecting and not self._shadow:
+        left_out = self._those_left_out()
+        if int(exitstatus) == NO_TESTS and left_out and self._selecting and not self._shadow:
             session.exitstatus = pytest.ExitCode.OK
         self._finish()
         return result
+
+    def _those_left_out(self) -> list[str]:
+        """Return what this process, or its workers, took away."""
+        if self._left_out is None:
+            deselector = self._config.pluginmanager.get_plugin("toolkit-impact-deselector")
+            self._left_out = [] if deselector is None else deselector.left_out
+        return self._left_out
 
     def _finish(self) -> None:
         os.environ.pop(FOLDER, None)
@@ -219,7 +253,7 @@ class ImpactController:
         gc.disable()  # much is made and little thrown away: going over all that pytest holds finds nothing
         if not self._collect_only:
             try:
-                results = self.session.import_trails(self.folder)
+                results = self.session.import_trails(self.folder, self._keeper.keep)
                 self._track = self.session.note_run(self._mode, self.selection, results, self._reference)
                 self._ran = len(results)
             except (ToolkitError, sqlite3.Error) as error:
@@ -256,6 +290,8 @@ class ImpactController:
         else:
             text = f"impacted: everything ran; {len(self.selection.would_leave_out)} would have been left out"
         terminalreporter.write_line(text + self._note)
+        if self._keeper.note:
+            terminalreporter.write_line(f"impacted: {self._keeper.note}")
         if self._track is not None and self._mode in {"shadow", "full"}:
             terminalreporter.write_line(f"impacted: {describe(self._track)}")
 

@@ -9,6 +9,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +28,8 @@ TEXT = "coverage.txt"
 FORMATS = ("coverage.xml", "coverage.json", TEXT)
 HTML = "coverage"
 """Folder of the pages; ``index.html`` in it is the first."""
+REMEMBERED = "remembered"
+"""Context of what tests would execute that ``--impacted`` left out (see ``toolkit.plugin.covering``)."""
 
 
 class Measure(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,11 +49,14 @@ class CoverageReport(msgspec.Struct, frozen=True, kw_only=True):
     total: Measure
     profiles: tuple[Measure, ...]
     problems: tuple[str, ...] = ()  # data files that could not be used
+    remembered: int = 0  # lines that no test of these runs executed, but one that was left out would
 
     def lines(self) -> Iterator[str]:
         """Yield the figures as text."""
         for measure in (*self.profiles, self.total):
             yield f"{measure.name}: {measure.percent:.1f} % of {measure.statements:,} statements"
+        if self.remembered:
+            yield f"of these, {self.remembered:,} lines are remembered: only left-out tests execute them"
         for problem in self.problems:
             yield f"not counted: {problem}"
 
@@ -94,11 +100,11 @@ def combine_coverage(groups: Mapping[str, Sequence[Path]], folder: Path, *, root
             total = _measured(
                 "all", [file for files in usable.values() for file in files], Path(scratch, "all")
             )
-            _write(Path(scratch, "all"))
+            remembered = _write(Path(scratch, "all"))
         except CoverageException as error:
             raise InputError(f"coverage cannot be reported: {error}") from error
         _move(Path(scratch, "all"), folder)
-    return CoverageReport(total=total, profiles=profiles, problems=tuple(problems))
+    return CoverageReport(total=total, profiles=profiles, problems=tuple(problems), remembered=remembered)
 
 
 def _usable(files: Sequence[Path], problems: list[str]) -> list[Path]:
@@ -147,15 +153,49 @@ def _measured(name: str, files: Sequence[Path], folder: Path) -> Measure:
     )
 
 
-def _write(folder: Path) -> None:
+def _write(folder: Path) -> int:
+    """Write the reports of combined data; return how many of the executed lines are only remembered."""
     coverage = _coverage(folder)
     coverage.load()
+    remembered = _remembered(coverage)
+    marked = bool(remembered)
     coverage.xml_report(outfile=str(folder / "coverage.xml"), ignore_errors=True)
-    coverage.html_report(directory=str(folder / HTML), ignore_errors=True)
+    coverage.html_report(directory=str(folder / HTML), ignore_errors=True, show_contexts=marked)
+    if marked:
+        coverage.json_report(outfile=str(folder / "coverage.json"), ignore_errors=True, show_contexts=True)
     text = io.StringIO()
     coverage.report(file=text, ignore_errors=True, show_missing=True)
+    text.write("".join(_remembered_lines(remembered)))
     (folder / TEXT).write_text(text.getvalue(), "utf-8")
     coverage.get_data().close()
+    return sum(map(len, remembered.values()))
+
+
+def _remembered(coverage: "Coverage") -> dict[str, list[int]]:
+    """Return, for each file, the executable lines that only left-out tests execute."""
+    from coverage.exceptions import NoSource, NotPython
+
+    data = coverage.get_data()
+    contexts = data.measured_contexts()
+    kept = {context for context in contexts if context.rpartition("|")[2] == REMEMBERED}
+    if not kept:
+        return {}
+    data.set_query_contexts([f"^{re.escape(context)}$" for context in sorted(contexts - kept)])
+    ran = {file: set(data.lines(file) or ()) for file in data.measured_files()}
+    data.set_query_contexts(None)
+    found = {}
+    for file, lines in ran.items():
+        with contextlib.suppress(NoSource, NotPython):
+            statements = set(coverage.analysis2(file)[1])
+            found[file] = sorted((set(data.lines(file) or ()) & statements) - lines)
+    return {file: lines for file, lines in sorted(found.items()) if lines}
+
+
+def _remembered_lines(remembered: Mapping[str, Sequence[int]]) -> Iterator[str]:
+    if remembered:
+        yield "\nRemembered (executed by tests that --impacted left out; contexts of the pages tell):\n"
+    for file, lines in remembered.items():
+        yield f"  {os.path.relpath(file)}: {', '.join(map(str, lines))}\n"
 
 
 def _move(source: Path, target: Path) -> None:

@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
+import msgspec
+
 from toolkit.records import NodeId
 from toolkit.scheduling.ceiling import Load, put_alone
 from toolkit.scheduling.jobs import Job
@@ -302,6 +304,10 @@ class Dispatch:
             ratio = min(max(ratio, 0.25), 4.0)
         self._ratio += 0.05 * (ratio - self._ratio)
 
+    def send_at_least(self, seconds: float) -> None:
+        """Send so much work at a time: what one message, or the process that it starts, costs."""
+        self._pacing = msgspec.structs.replace(self._pacing, least=seconds)
+
     def _budget(self) -> float:
         """Seconds that a worker should have ahead: less and less towards the end."""
         mine = self.pool.left * self._pace / max(len(self._open()), 1)
@@ -316,7 +322,8 @@ class Dispatch:
         seconds = seat.load * self._pace
         enough = budget if len(seat.queue) == 1 else budget / 2
         fair = self.pool.left / (2 * max(len(self._open()), 1))
-        return seat.has_work and (seconds >= max(enough, self._pacing.least) or 0 < fair <= seat.load)
+        worth_a_message = seat.has_work and seconds >= self._pacing.least
+        return worth_a_message and (seconds >= enough or 0 < fair <= seat.load)
 
 
 def _ahead(seat: Seat) -> Iterable[Job | None]:

@@ -18,6 +18,7 @@ import io
 import opcode
 import os
 import sys
+from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 
@@ -81,6 +82,8 @@ class Tracer:
         self.made: set[str] = set()  # files written by the tests themselves: not inputs
         self.functions = FunctionMonitor(self._entered, self.module_done)
         self.has_children = False
+        self.switched: Callable[[int], object] | None = None
+        """Called with the number of the context that is credited from now on."""
         self._write_start(parent)
 
     def _write_start(self, parent: tuple[str, int] | None) -> None:
@@ -117,7 +120,12 @@ class Tracer:
         context = self._new(kind, name, code)
         below.add("uses", str(context.number))
         self._stack.append(context)
+        self._tell_switch()
         return context
+
+    def _tell_switch(self) -> None:
+        if self.switched is not None:
+            self.switched(self._stack[-1].number)
 
     def pop(self, context: Context) -> None:
         """End a context and those left open in it (an import that failed); write what they touched."""
@@ -128,7 +136,8 @@ class Tracer:
             top.functions |= self.functions.take()
             self.flush(top)
             if top is context:
-                return
+                break
+        self._tell_switch()
 
     def begin_test(self, name: str) -> Context:
         """Begin a test. Functions on the stacks of other threads belong to it from the start."""
@@ -137,6 +146,7 @@ class Tracer:
         below.functions |= self.functions.take()
         context = self._new("test", name)
         self._stack.append(context)
+        self._tell_switch()
         if len(sys._current_frames()) > 1:
             self._credit_threads(context)
         return context
@@ -146,6 +156,7 @@ class Tracer:
         if self._stack[-1] is not context:
             self.pop(self._stack[self._stack.index(context) + 1])
         self._stack.pop()
+        self._tell_switch()
         context.functions |= self.functions.take_test()
         self.flush(context, *lines)
 
@@ -154,6 +165,7 @@ class Tracer:
         self._stack[-1].functions |= self.functions.take()
         self._stack[-1].add("uses", str(context.number))
         self._stack.append(context)
+        self._tell_switch()
 
     def use(self, context: Context) -> None:
         """The current context uses what another one has set up."""
