@@ -210,7 +210,7 @@ def test_it_begins_with_the_collection_and_ends_with_the_session(
     split = CoverageSplit(tracer, tmp_path / "main.covered")
     monkeypatch.setattr("toolkit.plugin.covering.measured", lambda: None)
     split.pytest_collection()
-    assert tracer.switched is None, "nobody measures"
+    assert not tracer.switched, "nobody measures"
     monkeypatch.setattr("toolkit.plugin.covering.measured", lambda: fake_coverage(collector))
     split.pytest_collection()
     collector.waiting = {"a.py": [(1, 2)]}
@@ -222,7 +222,7 @@ def test_it_begins_with_the_collection_and_ends_with_the_session(
         loop.send(None)
     assert collector.got == [("arcs", {"a.py": {(1, 2)}})], "complete when the loop is over"
     split.pytest_sessionfinish()
-    assert tracer.switched is None
+    assert not tracer.switched
     assert read_covered(tmp_path / "main.covered").complete
 
 

@@ -1,13 +1,15 @@
 """The dependency report: components that really share nothing, groups that may run in parallel."""
 
 from itertools import combinations
+from xml.etree.ElementTree import fromstring
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.records import NodeId
-from toolkit.scheduling.dependencies import Needs, components, needs_of, report_on, to_dot, to_mermaid
+from toolkit.scheduling.dependencies import Needs, components, needs_of, report_on
 from toolkit.scheduling.jobs import Job
+from toolkit.scheduling.pictures import to_dot, to_mermaid, to_svg
 
 NEEDS = st.lists(st.sets(st.sampled_from("abcdef"), max_size=3), max_size=15).map(
     lambda rows: [
@@ -40,12 +42,15 @@ def test_needs_come_from_what_was_recorded_and_declared() -> None:
         [
             ("function", "shop/cart.py"),
             ("function", "tests/test_a.py"),
+            ("module", "shop/cart.py"),
+            ("module", "shop/__init__.py"),
             ("file", "data/prices.json"),
             ("variable", "DATABASE_URL"),
             ("variable", "HOME"),
         ],
     )
-    assert needs.code == ("shop/cart.py",)
+    assert needs.code == ("shop/cart.py",), "what it executes tells more than what it merely imports"
+    assert needs.imported == ("shop/__init__.py",)
     assert needs.data == ("data/prices.json",)
     assert needs.services == ("database",), "known by the variable that was read"
     assert needs.resources == ("alone", "port")
@@ -77,3 +82,8 @@ def test_pictures_survive_any_name() -> None:
     assert '"a.py" -> "we\\"ird\\\\<b>.py" [label="runs"];' in to_dot(report)
     assert 'n1["d#124;x"]' in to_mermaid(report)
     assert "we#34;ird\\#60;b#62;.py" in to_mermaid(report)
+    drawn = fromstring(to_svg(report))
+    names = [element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert names[-3:] == ["a.py", 'we"ird\\<b>.py', "d|x"]
+    assert len(list(drawn.iter("{http://www.w3.org/2000/svg}path"))) == 2
+    assert fromstring(to_svg(report_on([], []))) is not None, "nothing at all is a picture too"

@@ -159,6 +159,9 @@ def test_dependencies_are_those_that_were_recorded(project: Path) -> None:
     assert report["resources"]["port"][0] == 1
     printed = invoke(project, "plan.dependencies", "--form", "mermaid", "--arguments", "tests/test_shop.py")
     assert printed.stdout.startswith("flowchart LR")
+    told = invoke(project, "plan.dependencies", "--arguments", "tests/test_shop.py").stdout
+    assert "tests/test_shop.py" in told
+    assert "1 test may run beside anything" in told
     assert invoke(project, "plan.dependencies", "--form", "picture").returncode == 2
     for made in ("tests/test_shop.py", "shop.py", "prices.txt"):
         (project / made).unlink()  # the other tests count what is in this project

@@ -1,7 +1,7 @@
 """Rows → answers. Every question reads only what it asks for."""
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from heapq import nsmallest
 from statistics import median
 
@@ -122,6 +122,14 @@ def newest(database: Database, *, limit: int) -> dict[NodeId, Recent]:
             durations=struct.unpack(f"<{size}f", durations[-4 * size :]),
         )
     return found
+
+
+def lately(database: Database, *, limit: int) -> Iterator[tuple[NodeId, str, tuple[float, ...]]]:
+    """Yield every test with the verdicts and durations of its newest results; cheaper than :func:`newest`."""
+    nodes: dict[int, NodeId] = dict(database.rows("SELECT test, node FROM tests"))
+    for test, (_numbers, verdicts, durations) in recent.newest(database):
+        size = min(len(verdicts), limit)
+        yield nodes[test], verdicts[-size:], struct.unpack(f"<{size}f", durations[-4 * size :])
 
 
 def ran(verdicts: str, durations: Sequence[float]) -> list[float]:

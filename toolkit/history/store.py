@@ -8,7 +8,7 @@
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
@@ -105,6 +105,11 @@ class History:
         """Return the newest results of every test, at most 50 of each, oldest first."""
         with self.database.reading():
             return queries.newest(self.database, limit=limit)
+
+    def lately(self, limit: int) -> Iterator[tuple[NodeId, str, tuple[float, ...]]]:
+        """Yield every test with the verdicts and durations of its newest results, oldest first."""
+        with self.database.reading():
+            yield from queries.lately(self.database, limit=limit)
 
     def durations(self) -> dict[NodeId, float]:
         """Return the typical seconds of every test that ever ran: the median of its newest results."""

@@ -6,12 +6,16 @@ import msgspec
 
 from toolkit.history import reading
 from toolkit.history.answers import DurationTotals
-from toolkit.history.database import Database
+from toolkit.history.database import Database, Row
 from toolkit.history.letters import OUTCOMES
 from toolkit.records import NodeId, RunStarted
 
 USAGE_RUNS = 10
 """How many of the newest runs say what a test needs."""
+
+LEAST_SHAPES = 3
+MOST_ATTEMPTS = 100_000
+"""With so many attempts looked at, three runs are enough to say what the machine costs."""
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,33 +48,51 @@ class RunShape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def usage(database: Database, *, runs: int = USAGE_RUNS) -> Mapping[NodeId, Usage]:
-    """Return what every test of the newest runs needed."""
-    rows = database.rows(
-        "SELECT t.node, a.setup, a.duration, a.cpu, a.memory "
-        "FROM (SELECT number FROM runs ORDER BY number DESC LIMIT ?) r "
-        "CROSS JOIN attempts a JOIN tests t ON t.test = a.test "
-        "WHERE a.run = r.number AND a.verdict IS NOT NULL ORDER BY r.number",
-        (runs,),
-    )
+    """Return what every test of the newest runs needed.
+
+    Runs are read newest first. A large one that adds no test ends it: older ones would hardly add any.
+    """
+    found: dict[int, Row] = {}
+    newest = database.rows("SELECT number FROM runs ORDER BY number DESC LIMIT ?", (runs,))
+    for (number,) in newest:
+        before = len(found)
+        rows = database.rows(
+            "SELECT test, setup, duration, cpu, memory FROM attempts WHERE run = ? AND verdict IS NOT NULL",
+            (number,),
+        )
+        for row in rows:
+            found.setdefault(row[0], row)
+        if len(rows) >= len(found) == before:
+            break
+    nodes: dict[int, NodeId] = dict(database.rows("SELECT test, node FROM tests")) if found else {}
     return {
-        node: Usage(setup=setup, duration=duration, cpu=cpu, memory=memory)
-        for node, setup, duration, cpu, memory in rows
+        nodes[test]: Usage(setup=setup, duration=duration, cpu=cpu, memory=memory)
+        for test, setup, duration, cpu, memory in found.values()
     }
 
 
 def run_shapes(database: Database, *, limit: int = 20) -> tuple[RunShape, ...]:
-    """Return how the newest finished runs spent their time, newest first."""
-    rows = database.rows(
-        "SELECT r.details, r.tests, r.duration, MIN(a.started), MAX(a.started + a.duration) "
-        "FROM (SELECT * FROM runs WHERE finished IS NOT NULL AND origin = 'journal' AND tests > 0 "
-        "ORDER BY number DESC LIMIT ?) r CROSS JOIN attempts a WHERE a.run = r.number "
-        "GROUP BY r.number, r.details, r.tests, r.duration ORDER BY r.number DESC",
+    """Return how the newest finished runs spent their time, newest first.
+
+    Fewer than ``limit``, but at least three, where they have many tests: every attempt is looked at.
+    """
+    candidates = database.rows(
+        "SELECT number, details, tests, duration FROM runs "
+        "WHERE finished IS NOT NULL AND origin = 'journal' AND tests > 0 ORDER BY number DESC LIMIT ?",
         (limit,),
     )
-    return tuple(
-        RunShape(header=reading.details(packed).header, tests=tests, work=work, first=first, last=last)
-        for packed, tests, work, first, last in rows
-    )
+    found: list[RunShape] = []
+    looked_at = 0
+    for number, packed, tests, work in candidates:
+        if looked_at >= MOST_ATTEMPTS and len(found) >= LEAST_SHAPES:
+            break
+        looked_at += tests
+        ((first, last),) = database.rows(
+            "SELECT MIN(started), MAX(started + duration) FROM attempts WHERE run = ?", (number,)
+        )
+        header = reading.details(packed).header
+        found.append(RunShape(header=header, tests=tests, work=work, first=first, last=last))
+    return tuple(found)
 
 
 def headers(database: Database) -> tuple[RunStarted, ...]:

@@ -73,6 +73,8 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
 def is_flaky(outcomes: str) -> bool:
     """Whether the last outcomes changed between good and bad more than once."""
+    if BAD_LETTERS.isdisjoint(outcomes):  # nearly always
+        return False
     bad = [letter in BAD_LETTERS for letter in outcomes]
     return sum(first != second for first, second in itertools.pairwise(bad)) > 1
 
@@ -95,7 +97,10 @@ def verdict(record: CaseRecord, changed: str | None, since_reference: str | None
         return Verdict(selected=True, cause="flaky", detail=f"last outcomes {record.outcomes}")
     if record.outcomes.endswith("S"):
         return Verdict(selected=True, cause="skipped")
-    return Verdict(selected=False, cause="unaffected")
+    return UNAFFECTED
+
+
+UNAFFECTED = Verdict(selected=False, cause="unaffected")
 
 
 def select(

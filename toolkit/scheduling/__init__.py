@@ -16,5 +16,6 @@
     plan        the plan as a record and as a file
     planning    select, order, shard: one pure function
     dependencies  what every test depends on, and what may run beside what
+    pictures    the same drawn: SVG, Graphviz, Mermaid
     bisection   the few of many tests that make another one fail
 """

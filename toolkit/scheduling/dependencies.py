@@ -27,7 +27,9 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
 
     test: NodeId
     code: tuple[str, ...] = ()
-    """Source files that it executed (Python 3.11: that it reaches by imports)."""
+    """Source files of which it executed functions (Python 3.11: that it reaches by imports)."""
+    imported: tuple[str, ...] = ()
+    """Other source files that it reaches by imports."""
     data: tuple[str, ...] = ()
     """Other files that it read."""
     variables: tuple[str, ...] = ()
@@ -59,7 +61,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The whole answer.
 
     Attributes:
-        code_components: connected by source files.
+        code_components: connected by source files of which they execute functions.
         state_components: connected by data, services and exclusive resources.
         chains: groups that are longer than one test.
         free: tests that may run beside anything.
@@ -89,12 +91,14 @@ def needs_of(job: Job, inputs: Iterable[tuple[str, str]] | None) -> Needs:
     """
     found = list(inputs or ())
     own = job.file
-    code = {name for kind, name in found if kind in _CODE and name != own}
+    code = {name for kind, name in found if kind in _EXECUTED and name != own}
+    imported = {name for kind, name in found if kind == "module" and name != own}
     variables = {name for kind, name in found if kind == "variable"}
     resources = set(job.uses) | ({f"group {job.group}"} if job.group else set())
     return Needs(
         test=job.test,
         code=tuple(sorted(code)),
+        imported=tuple(sorted(imported - code)),
         data=tuple(sorted({name for kind, name in found if kind == "file" and name != own})),
         variables=tuple(sorted(variables)),
         services=tuple(sorted({SERVICES[name] for name in variables & SERVICES.keys()})),
@@ -104,7 +108,7 @@ def needs_of(job: Job, inputs: Iterable[tuple[str, str]] | None) -> Needs:
     )
 
 
-_CODE = frozenset({"function", "module", "source"})  # kinds of toolkit.impact.inputs; 3.11 knows whole files
+_EXECUTED = frozenset({"function", "source"})  # kinds of toolkit.impact.inputs; 3.11 knows whole files
 
 
 def report_on(jobs: Sequence[Job], needs: Sequence[Needs], workers: Iterable[int] = (1, 2, 4, 8)) -> Report:
@@ -171,47 +175,3 @@ def _chains(jobs: Sequence[Job]) -> tuple[Group, ...]:
         for part in by_thing
         if part.shared
     )
-
-
-def to_dot(report: Report) -> str:
-    """Draw files of tests and what they depend on, in Graphviz' language (DOT)."""
-    lines = ["digraph dependencies {", "  rankdir=LR;", "  node [shape=box];"]
-    for source, kind, target in _edges(report):
-        lines.append(f"  {_quoted(source)} -> {_quoted(target)} [label={_quoted(kind)}];")
-    return "\n".join([*lines, "}"]) + "\n"
-
-
-def to_mermaid(report: Report) -> str:
-    """Draw the same as a Mermaid flowchart, which code hosts show in Markdown."""
-    names: dict[str, str] = {}
-
-    def node(label: str) -> str:
-        if label not in names:
-            names[label] = f"n{len(names)}"
-            escaped = "".join(_ENTITIES.get(letter, letter) for letter in label)
-            return f'{names[label]}["{escaped}"]'
-        return names[label]
-
-    lines = ["flowchart LR"]
-    lines += [f"  {node(source)} -->|{kind}| {node(target)}" for source, kind, target in _edges(report)]
-    return "\n".join(lines) + "\n"
-
-
-_ENTITIES = {letter: f"#{ord(letter)};" for letter in '"<>[]{}|#&`'}
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _edges(report: Report) -> list[tuple[str, str, str]]:
-    edges: dict[tuple[str, str, str], None] = {}
-    for row in report.tests:
-        file = row.test.partition("::")[0]
-        for kind, names in (
-            ("runs", row.code),
-            ("reads", row.data),
-            ("needs", (*row.services, *row.resources)),
-        ):
-            edges.update(((file, kind, name), None) for name in names)
-    return sorted(edges)

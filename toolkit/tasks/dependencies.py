@@ -1,6 +1,8 @@
 """``invoke plan.dependencies``: code, services and data per test, as a table, JSON or a picture."""
 
 import shlex
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 
 from invoke.context import Context
 from rich.console import Console
@@ -13,7 +15,8 @@ from toolkit.errors import UsageError
 from toolkit.impact.inputs import Input
 from toolkit.impact.session import environment_name
 from toolkit.records import NodeId
-from toolkit.scheduling.dependencies import Report, needs_of, report_on, to_dot, to_mermaid
+from toolkit.scheduling.dependencies import Needs, Report, needs_of, report_on
+from toolkit.scheduling.pictures import to_dot, to_mermaid, to_svg
 from toolkit.tasks.collecting import collect_plan
 from toolkit.tasks.door import print_json, task
 from toolkit.tasks.selection import recorded
@@ -24,7 +27,7 @@ from toolkit.tasks.selection import recorded
         "profile": "the profile whose tests are meant; without one: all tests",
         "python": "the Python that collects; default: the profile's Nox environment, else this one",
         "arguments": "more pytest arguments, as one quoted string",
-        "form": "table, dot (Graphviz) or mermaid",
+        "form": "table, svg (a picture), dot (Graphviz) or mermaid",
         "json": "print JSON and nothing else",
     }
 )
@@ -38,7 +41,7 @@ def dependencies(
     json: bool = False,
 ) -> None:
     """Show code, services and data of every test, what is independent, and what may run in parallel."""
-    forms = {"table": print_report, "dot": _print_dot, "mermaid": _print_mermaid}
+    forms = {"table": print_report, "svg": _print_svg, "dot": _print_dot, "mermaid": _print_mermaid}
     if form not in forms:
         raise UsageError(unknown("form", form, forms))
     plan = collect_plan(load_config(), profile, python=python, arguments=shlex.split(arguments))
@@ -67,37 +70,66 @@ def _recorded_inputs() -> dict[NodeId, list[Input]]:
 
 def print_report(console: Console, report: Report) -> None:
     """Print dependencies for people: by file, then components and groups."""
-    table = Table("file", "tests", "seconds", "code", "data", "services", "resources")
-    for file in dict.fromkeys(row.test.partition("::")[0] for row in report.tests):
-        rows = [row for row in report.tests if row.test.partition("::")[0] == file]
+    table = Table()
+    for title in ("file", "tests", "seconds", "code", "data", "services", "resources"):
+        table.add_column(title, overflow="fold")  # a name that is cut off cannot be copied
+    files: dict[str, list[Needs]] = {}
+    for row in report.tests:
+        files.setdefault(row.test.partition("::")[0], []).append(row)
+    columns = ("code", "data", "services", "resources")
+    users = Counter(
+        name for rows in files.values() for name in {name for row in rows for name in _all_of(row, columns)}
+    )
+    for file, rows in files.items():
         cells = [file, str(len(rows)), f"{sum(row.duration for row in rows):.2f}"]
-        columns = ("code", "data", "services", "resources")
-        cells += [_few({name for row in rows for name in getattr(row, column)}) for column in columns]
+        cells += [_few({name for row in rows for name in getattr(row, column)}, users) for column in columns]
         table.add_row(*map(escape, cells))
     console.print(table)
-    lines = [
-        f"{len(report.code_components)} sets of tests share no code",
-        f"{len(report.state_components)} sets of tests share no data, service or resource",
-        f"{len(report.free)} tests may run beside anything, {len(report.alone)} run alone",
-        *(
-            f"one after the other ({chain.name}): {len(chain.tests)} tests, {chain.seconds:.2f} s"
-            for chain in report.chains
-        ),
-        *(f"{name}: {count} tests, {seconds:.2f} s" for name, (count, seconds) in report.resources.items()),
-        "estimated: "
-        + ", ".join(f"{count} workers {seconds:.2f} s" for count, seconds in report.estimates.items()),
-    ]
+    for line in _told(report):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _told(report: Report) -> Iterator[str]:
+    if report.unrecorded < len(report.tests):
+        yield f"{_sets(len(report.code_components))} of tests share no code that they execute"
+        yield f"{_sets(len(report.state_components))} of tests share no data, service or resource"
+    yield f"{_tests(len(report.free))} may run beside anything, {len(report.alone)} alone"
+    for chain in report.chains:
+        yield f"one after the other ({chain.name}): {_tests(len(chain.tests))}, {chain.seconds:.2f} s"
+    for name, (count, seconds) in report.resources.items():
+        yield f"{name}: {_tests(count)}, {seconds:.2f} s"
+    yield "estimated without start-up, by workers: " + ", ".join(
+        f"{count}: {seconds:.2f} s" for count, seconds in report.estimates.items()
+    )
     if report.unrecorded:
-        lines.append(
-            f"{report.unrecorded} tests are not recorded: run pytest --impacted once for their code and data"
+        yield (
+            f"{_tests(report.unrecorded)} not recorded, so only their markers are known: "
+            "run pytest --impacted once for their code, data and services"
         )
-    for line in lines:
-        console.print(line, markup=False, highlight=False)
 
 
-def _few(names: set[str]) -> str:
-    shown = ", ".join(sorted(names)[:3])
+def _tests(count: int) -> str:
+    return "1 test" if count == 1 else f"{count} tests"
+
+
+def _sets(count: int) -> str:
+    return "1 set" if count == 1 else f"{count} sets"
+
+
+def _all_of(row: Needs, columns: Iterable[str]) -> Iterator[str]:
+    for column in columns:
+        yield from getattr(row, column)
+
+
+def _few(names: set[str], users: Mapping[str, int]) -> str:
+    """Name the most telling: what few others use."""
+    ordered = sorted(names, key=lambda name: (users[name], name))
+    shown = ", ".join(ordered[:3])
     return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown  # noqa: PLR2004 - a column's width
+
+
+def _print_svg(_console: Console, report: Report) -> None:
+    print(to_svg(report), end="")  # noqa: T201 - a door prints
 
 
 def _print_dot(_console: Console, report: Report) -> None:

@@ -8,6 +8,7 @@ import msgspec
 from invoke.collection import Collection
 from invoke.context import Context
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from toolkit.config import Config, load_config
@@ -191,28 +192,40 @@ def print_plan(console: Console, plan: Plan) -> None:
     """Print a plan for people: the totals, what runs first, what takes longest."""
     measured = sum(row.known for row in plan.tests)
     where = (
-        f"{plan.shards} machines with {plan.workers} workers"
-        if plan.shards > 1
-        else f"{plan.workers} workers"
+        f"{plan.shards} machines with {_workers(plan.workers)}" if plan.shards > 1 else _workers(plan.workers)
     )
     console.print(
         f"{len(plan.tests)} tests run ({measured} measured before), {len(plan.left_out)} are left out",
         highlight=False,
+        soft_wrap=True,
     )
     console.print(
         f"on {where}: about {plan.estimate:.1f} s; alone {plan.alone:.1f} s; no schedule is shorter than "
         f"{plan.lower_bound:.1f} s of tests",
         highlight=False,
+        soft_wrap=True,
     )
-    table = Table("first", "seconds", "risk", "reason", title=f"order: {plan.order}")
+    table = _table("first", "seconds", "risk", "reason", title=f"order: {plan.order}")
     for row in plan.tests[:_SHOWN]:
-        table.add_row(row.test, f"{row.duration:.3f}", f"{row.risk:.2f}", row.reason)
-    console.print(table, markup=False)
+        reason = row.reason or ("" if row.known else "not measured yet")
+        table.add_row(escape(row.test), f"{row.duration:.3f}", f"{row.risk:.2f}", escape(reason))
+    console.print(table)
     slowest = sorted(plan.tests, key=lambda row: -row.duration)[:_SHOWN]
-    table = Table("slowest", "seconds")
+    table = _table("slowest", "seconds")
     for row in slowest:
-        table.add_row(row.test, f"{row.duration:.3f}")
-    console.print(table, markup=False)
+        table.add_row(escape(row.test), f"{row.duration:.3f}")
+    console.print(table)
+
+
+def _workers(count: int) -> str:
+    return "one process" if count == 0 else "1 worker" if count == 1 else f"{count} workers"
+
+
+def _table(*columns: str, title: str | None = None) -> Table:
+    table = Table(title=title)
+    for column in columns:
+        table.add_column(column, overflow="fold")  # a name that is cut off cannot be copied
+    return table
 
 
 _SHOWN = 10
