@@ -121,7 +121,12 @@ class Run:
 
     def remember(self, memory: CoverageMemory, *tests: NodeId, inputs: tuple[Input, ...] = ()) -> None:
         cases = tuple(
-            CaseInputs(test=test, inputs=frozenset(range(len(inputs))), outcome=Outcome.PASSED)
+            CaseInputs(
+                test=test,
+                inputs=frozenset(range(len(inputs) // 2)),
+                shared=(frozenset(range(len(inputs) // 2, len(inputs))),),
+                outcome=Outcome.PASSED,
+            )
             for test in tests
         )
         traced = Traced(inputs=inputs, fingerprints=("",) * len(inputs), cases=cases)
@@ -146,20 +151,23 @@ def test_a_test_gets_its_own_lines_its_fixtures_its_imports_and_its_children(tmp
         2: test(A, uses={"3": 1, "4": 1}),
         3: Touched(kind="fixture", name="shared (session)"),
         4: Touched(kind="import", name="lazy.py"),
+        7: Touched(kind="import", name="other.py"),
         5: test(B, uses={"3": 1}),
         6: test(C),
     }
-    run.process("main", {1: {1}, 2: {2}, 3: {3}, 4: {4}, 5: {5}, 6: {6}}, contexts=contexts, begun=[A, B, C])
+    run.process(
+        "main", {1: {1}, 2: {2}, 3: {3}, 4: {4}, 5: {5}, 6: {6}, 7: {9}}, contexts=contexts, begun=[A, B, C]
+    )
     run.process("main-child", {0: {7}}, parent="main", started_in=5, until=5.0, pid=1)
     run.process("main-child-child", {0: {8}}, parent="main-child", started_in=1, pid=2)
     with open_memory(tmp_path / "coverage.sqlite") as memory:
-        run.remember(memory, A, B, inputs=(Input("module", "lazy.py"),))
+        run.remember(memory, A, B, inputs=(Input("module", "lazy.py"), Input("module", "other.py")))
         assert memory.tests("py", "s") == {A, B}
-        assert run.recall(memory, A) == {2, 3, 4}
-        assert run.recall(memory, B) == {3, 4, 5, 7, 8}
+        assert run.recall(memory, A) == {2, 3, 4, 9}
+        assert run.recall(memory, B) == {3, 4, 5, 7, 8, 9}
         run.text = "# new\n" + run.text.replace("x3 = 3", "x3 = 4")
         run.write()
-        assert run.recall(memory, A) == {3, 5}, "moved on by one line; what changed does not count"
+        assert run.recall(memory, A) == {3, 5, 10}, "moved on by one line; what changed does not count"
         (tmp_path / "x.py").unlink()
         assert run.recall(memory, A, B) == set()
 

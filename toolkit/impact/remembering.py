@@ -151,8 +151,13 @@ class _Run:
             if item.kind in {"module", "source", "tests"} and item.name in self._imports
         }
         shared: dict[frozenset[str], Parts] = {}
+        named: dict[frozenset[int], frozenset[str]] = {}  # sets of inputs that many tests have in common
         for case in traced.cases:
-            reached = frozenset(modules[number] for number in case.inputs if number in modules)
+            for numbers in case.shared:
+                if numbers not in named:
+                    named[numbers] = frozenset(modules[number] for number in numbers if number in modules)
+            own = (modules[number] for number in case.inputs if number in modules)
+            reached = frozenset(own).union(*(named[numbers] for numbers in case.shared))
             if reached not in shared:
                 shared[reached] = self._parts(pair for path in reached for pair in self._imports[path])
             if case.test not in self._broken and case.test in self._tests:
