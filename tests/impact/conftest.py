@@ -52,14 +52,12 @@ class Project:
             key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "TOOLKIT"))
         }
         environ |= {"PYTHONPATH": str(self._aside), "PROBE_FILE": str(file), **variables}
+        environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # the others cost 0.6 s a run
         command = [
             sys.executable,
             "-m",
             "pytest",
-            "-p",
-            "selection_probe",
-            "-p",
-            "no:randomly",
+            *("-p", "xdist", "-p", "toolkit", "-p", "selection_probe"),
             impacted,
             *arguments,
         ]

@@ -46,8 +46,12 @@ def test_no_start(no_start):
 
 
 @pytest.fixture
-def report(pytester: pytest.Pytester, request: pytest.FixtureRequest) -> Path:
+def report(
+    pytester: pytest.Pytester, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """Run a suite under real pytest, with or without workers."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p xdist")
     pytester.makeini("[pytest]\n")
     pytester.makefile(".rst", guide=">>> 1 + 1\n2\n")
     for folder in ("tests/unit", "Tests"):

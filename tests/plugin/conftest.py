@@ -9,31 +9,27 @@ import pytest
 from toolkit.journal import read_run
 from toolkit.records import RunRecord
 
-NEIGHBOURS = (
-    "anyio",
-    "asyncio",
-    "benchmark",
-    "cov",
-    "hypothesispytest",
-    "randomly",
-    "rerunfailures",
-    "timeout",
-)
-"""Entry points of other plugins that are installed for these tests; off unless a test asks for one."""
+OURS = ("xdist", "toolkit")
+"""Entry points that sessions of pytest get; loading all that is installed for our own tests costs 0.6 s each."""
 
 Run = Callable[..., pytest.RunResult]
 
 
+def plugins(*beside: str) -> list[str]:
+    """Name ours and others for the command line of pytest."""
+    return [f"-p {name}" for name in (*OURS, *beside)]
+
+
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run pytest in the project; ``beside=("timeout",)`` lets those neighbours take part."""
+    """Run pytest in the project; ``beside=("timeout",)`` lets these plugins take part, too."""
     outer = ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID")
     for name in (*outer, "TOOLKIT_BUILD", "TOOLKIT_PROFILE", "TOOLKIT_ENV", "CI"):
         monkeypatch.delenv(name, raising=False)
 
     def start(*arguments: str, beside: tuple[str, ...] = ()) -> pytest.RunResult:
-        off = [f"-p no:{name}" for name in NEIGHBOURS if name not in beside]
-        monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(["-p no:cacheprovider", *off]))
+        monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(["-p no:cacheprovider", *plugins(*beside)]))
         return pytester.runpytest_subprocess(*arguments)
 
     return start
@@ -42,7 +38,8 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
 @pytest.fixture
 def active(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project that asks for the plugin by its table, without neighbours; returns its root."""
-    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(f"-p no:{name}" for name in NEIGHBOURS))
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(plugins()))
     pytester.makepyprojecttoml("[tool.toolkit]\n")
     return pytester.path
 

@@ -163,7 +163,7 @@ def test_cov_measures_workers_and_retried_tests(
     test = active / "test_code.py"
     test.write_text(test.read_text(encoding="utf-8").replace("from code import", "from doubling import"))
     run(
-        workers, "--retries=1", "--cov=doubling", "--cov-report=json:cov.json", beside=("cov",)
+        workers, "--retries=1", "--cov=doubling", "--cov-report=json:cov.json", beside=("pytest_cov",)
     ).assert_outcomes(passed=1)
     report = json.loads((active / "cov.json").read_text(encoding="utf-8"))
     assert report["totals"]["percent_covered"] == 100

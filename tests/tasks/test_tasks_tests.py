@@ -27,6 +27,8 @@ def test_broken(): assert 0
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("TOOLKIT_RUN_DIR", "TOOLKIT_RUN_ID", "PYTEST_XDIST_WORKER", "PYTEST_ADDOPTS"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # the others cost 0.6 s a run
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p xdist -p toolkit")
     (tmp_path / "pyproject.toml").write_text('[tool.toolkit]\n[project]\nname = "p"\n')
     (tmp_path / "tasks.py").write_text("from toolkit.tasks import ns\n")
     (tmp_path / "test_it.py").write_text(SUITE)
@@ -41,8 +43,6 @@ def run_pytest(project: Path, *arguments: str) -> None:
         "-q",
         "-p",
         "no:cacheprovider",
-        "-p",
-        "no:randomly",
         *arguments,
     ]
     assert subprocess.run(command, cwd=project, check=False, capture_output=True).returncode in {0, 1}
