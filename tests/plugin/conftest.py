@@ -10,7 +10,7 @@ from toolkit.journal import read_run
 from toolkit.records import RunRecord
 
 OURS = ("xdist", "toolkit")
-"""Entry points that sessions of pytest get; loading all that is installed for our own tests costs 0.6 s each."""
+"""Entry points that sessions of pytest get: loading all that is installed for our tests costs 0.6 s each."""
 
 Run = Callable[..., pytest.RunResult]
 
