@@ -19,9 +19,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from toolkit.analysis.flaky import flaky_tests
+from toolkit.analysis.forecast import forecasts, learned_runs
 from toolkit.analysis.past import Past, RunPlace
+from toolkit.analysis.prediction import LISTED
 from toolkit.history.answers import Recent, RunRow
 from toolkit.records import Attempt, CaseResult, Failure, NodeId, Outcome, RunRecord, RunStarted
+from toolkit.reports.dashboard.outlook import Outlook, prior_model
 from toolkit.reports.dashboard.page import page
 from toolkit.reports.dashboard.sources import Sources
 from toolkit.reports.dashboard.telling import tell
@@ -47,7 +51,15 @@ def made_sources(tests: int, *, results: int = 50, seed: int = 1) -> Sources:
         row.run: RunPlace(run=row.run, started=row.started, code=row.commit, tests=tests) for row in runs
     }
     past = Past(runs=places, recent=recent)
-    return Sources(created=EPOCH, title="Big", records=(record,), runs=runs, past=past)
+    return Sources(
+        created=EPOCH, title="Big", records=(record,), runs=runs, past=past, outlook=made_outlook(past)
+    )
+
+
+def made_outlook(past: Past) -> Outlook:
+    """Find flaky and risky tests without training, which has a benchmark of its own."""
+    likely = [one for one in forecasts(prior_model(learned_runs(past)), past) if one.probability > LISTED]
+    return Outlook(flaky=flaky_tests(past), forecasts=tuple(likely[:200]))
 
 
 def _name(number: int) -> NodeId:

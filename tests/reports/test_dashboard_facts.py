@@ -16,11 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.reports.made_dashboard import LETTERS, NASTY, filled, made_sources, record_of
+from toolkit.analysis.forecast import forecasts, learned_runs
+from toolkit.analysis.likelihood import Ledger
 from toolkit.analysis.past import Past, place_of
+from toolkit.analysis.prediction import Model
+from toolkit.errors import MissingExtra
 from toolkit.records import Outcome, RunRecord, RunStarted
 from toolkit.reports.dashboard.columns import FLOOR, STEP, columns, quantised
 from toolkit.reports.dashboard.facts import Facts
 from toolkit.reports.dashboard.markdown import markdown
+from toolkit.reports.dashboard.outlook import model_of
 from toolkit.reports.dashboard.page import VENDORED, asset, page, policy, script, style
 from toolkit.reports.dashboard.sources import Sources, newest_build, read_coverage, read_sources
 from toolkit.reports.dashboard.telling import Told, tell
@@ -292,3 +297,30 @@ def test_a_run_says_one_cause_of_many_failures_and_that_it_was_an_outage(tmp_pat
     assert any("an outage, 6 of them say nothing about the tests" in line for line in lines)
     assert "an outage: it says nothing about the tests" in (tmp_path / "summary.md").read_text()
     assert json.loads((tmp_path / "summary.json").read_text())["causes"][0]["count"] == 6
+
+
+def test_a_failure_that_was_seen_before_says_when_it_was_mended(facts: Facts) -> None:
+    known = {group.tests[0]: group.known for group in facts.groups}
+    assert "first in run-1. The last time it was good again in run-2 on c2c2c2c2c2c2" in "".join(
+        known.values()
+    )
+    assert known["tests/test_orders.py::test_order[0]"] == ""
+
+
+def test_without_the_packages_of_prediction_the_prior_answers(
+    sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(_runs: object) -> None:
+        raise MissingExtra("prediction", extra="prediction", package="numpy")
+
+    monkeypatch.setattr("toolkit.reports.dashboard.outlook.train", missing)
+    runs = learned_runs(sources.past)
+    model, words = model_of(runs)
+    assert "not installed" in words
+    assert forecasts(model, sources.past)[0].probability > 0.5
+
+
+def test_a_model_says_whether_it_was_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = Model(Ledger(), trees=object())
+    monkeypatch.setattr("toolkit.reports.dashboard.outlook.train", lambda _runs: trained)
+    assert model_of([])[1].startswith("learned from earlier runs")

@@ -20,6 +20,7 @@ from toolkit.history.store import History
 from toolkit.impact.changes import files_between, subjects_between
 from toolkit.records import NodeId
 from toolkit.reports.dashboard.failing import states_of
+from toolkit.reports.dashboard.outlook import Outlook
 from toolkit.reports.dashboard.sources import newest_build, read_sources
 from toolkit.tasks.door import print_json, task
 from toolkit.tasks.history import opened
@@ -133,7 +134,7 @@ def _explained(config: Config, history: History, found: Found) -> Explanation:
         for at in places
     ]
     meant = found.past[found.place]
-    sources = read_sources(history, newest_build(history), created=time.time())
+    sources = read_sources(history, newest_build(history), created=time.time(), outlook=Outlook())
     return Explanation(
         test=meant.test,
         run=meant.run,
@@ -282,7 +283,7 @@ def changes(_context: Context, *, run: str = "", json: bool = False) -> None:
         if run and chosen is None:
             raise UsageError(f"no such run in the history: {run}", hint="invoke history.runs")
         records = newest_build(history) if chosen is None else (chosen,)
-        states = states_of(read_sources(history, records, created=time.time()))
+        states = states_of(read_sources(history, records, created=time.time(), outlook=Outlook()))
     if json:
         print_json([{"test": test, "state": state} for test, state in _worst_first(states)])
         return

@@ -3,6 +3,7 @@
 .. code-block:: text
 
     sources.py    history and the newest runs → Sources: everything that is read, once
+    outlook.py    … of these what the analysis of the whole history says
     facts.py      the vocabulary: Facts and its parts; the JSON of the dashboard is exactly this
     telling.py    Sources → Facts
     failing.py    … what changed since the last run, and failures by cause

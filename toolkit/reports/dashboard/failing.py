@@ -43,16 +43,21 @@ def find_failing(records: Sequence[RunRecord]) -> tuple[Failing, ...]:
     )
 
 
-def groups_of(failing: Sequence[Failing]) -> tuple[Group, ...]:
-    """Put failures with one cause together, the largest group first."""
+def groups_of(failing: Sequence[Failing], known: Mapping[str, str]) -> tuple[Group, ...]:
+    """Put failures with one cause together, the largest group first.
+
+    Args:
+        failing: of the present runs.
+        known: signature → what earlier runs say of it.
+    """
     members: dict[str, list[Failing]] = defaultdict(list)
     for one in failing:
         members[one.diagnosis.group].append(one)
-    found = [_group(key, together) for key, together in members.items()]
+    found = [_group(key, together, known) for key, together in members.items()]
     return tuple(sorted(found, key=lambda group: (-group.count, group.group)))
 
 
-def _group(key: str, members: Sequence[Failing]) -> Group:
+def _group(key: str, members: Sequence[Failing], known: Mapping[str, str]) -> Group:
     first = members[0].diagnosis
     tests = tuple(dict.fromkeys(one.test for one in members))
     causes = tuple(
@@ -67,6 +72,7 @@ def _group(key: str, members: Sequence[Failing]) -> Group:
         tests=tests[:SAMPLE],
         outage=any(one.outage for one in members),
         signature=first.signature.key,
+        known=known.get(first.signature.key, ""),
     )
 
 

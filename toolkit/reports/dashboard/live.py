@@ -16,6 +16,7 @@ from toolkit.journal import CONTROLLER, MAIN, is_live, read_run
 from toolkit.records import Attempt, Line, NodeId, RunRecord, TestBegun
 from toolkit.reports.dashboard.columns import packed_columns
 from toolkit.reports.dashboard.facts import Progress
+from toolkit.reports.dashboard.outlook import Outlook
 from toolkit.reports.dashboard.services import services_up
 from toolkit.reports.dashboard.sources import newest_build, read_coverage, read_sources
 from toolkit.reports.dashboard.telling import tell
@@ -48,6 +49,7 @@ class LiveBoard:
         self._marks: tuple[object, ...] = ()
         self._made = 0
         self._metrics = ""
+        self._outlook: Outlook | None = None
         self._metrics_mark: object = None
         self.snapshot = Snapshot(etag='"0"', facts=b"null", tests=_NOTHING)
 
@@ -96,7 +98,9 @@ class LiveBoard:
                 coverage=read_coverage(config.reports_dir / "coverage.json"),
                 services=services_up(config),
                 progress=progress,
+                outlook=self._outlook if running else None,
             )
+            self._outlook = sources.outlook  # while a run goes on the history does not change
         told = tell(sources)
         return Snapshot(
             etag=f'"{os.getpid()}-{self._made}"',

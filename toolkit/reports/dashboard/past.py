@@ -1,13 +1,9 @@
 """What the history says of single tests: flaky, slower than they were, likely to fail."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 from statistics import median
 
-from toolkit.analysis.flaky import flaky_tests
-from toolkit.analysis.likelihood import Evidence, likelihoods
-from toolkit.analysis.prediction import HIGH, LISTED
 from toolkit.history.answers import Recent
-from toolkit.history.letters import BAD
 from toolkit.records import NodeId
 from toolkit.reports.dashboard.facts import FlakyTest, Risk, Slow
 from toolkit.reports.dashboard.sources import Sources
@@ -19,10 +15,8 @@ LEAST_BEFORE = 3
 MOST = 200
 
 
-def flaky_of(
-    sources: Sources, shielded: Collection[tuple[NodeId, str]] = frozenset()
-) -> tuple[FlakyTest, ...]:
-    """Return tests that fail and pass on the same code, proven ones first: :mod:`toolkit.analysis.flaky`."""
+def flaky_of(sources: Sources) -> tuple[FlakyTest, ...]:
+    """Return tests that fail and pass on the same code, proven ones first."""
     return tuple(
         FlakyTest(
             test=one.test,
@@ -35,7 +29,7 @@ def flaky_of(
             last=one.last,
             evidence="; ".join(one.evidence),
         )
-        for one in flaky_tests(sources.past, shielded=shielded)[:MOST]
+        for one in sources.outlook.flaky[:MOST]
     )
 
 
@@ -65,40 +59,14 @@ def slower_of(sources: Sources, typical: Mapping[NodeId, float]) -> tuple[Slow, 
 
 
 def risks_of(sources: Sources) -> tuple[Risk, ...]:
-    """Return how likely tests are to fail next, most likely first: those above 0.3, at most 200."""
-    evidence = list(_evidence(sources))
-    results = sum(len(one.recent) for one in evidence)
-    failed = sum(sum(one.recent) for one in evidence)
-    rate = (failed + 0.5) / (results + 1)
-    found = likelihoods(evidence, rate=rate, new_rate=rate)
-    by_test = {one.test: one for one in evidence}
-    likely = [(seen.probability, test) for test, seen in found.items() if seen.probability > LISTED]
+    """Return how likely tests are to fail next, most likely first: those above 0.3."""
     return tuple(
-        _risk(by_test[test], probability)
-        for probability, test in sorted(likely, key=lambda one: (-one[0], one[1]))[:MOST]
+        Risk(
+            test=one.test,
+            probability=round(one.probability, 4),
+            risk=one.risk,
+            factors=one.factors,
+            action="; ".join(one.actions),
+        )
+        for one in sources.outlook.forecasts
     )
-
-
-def _evidence(sources: Sources) -> Iterator[Evidence]:
-    for test, past in sources.past.recent.items():
-        recent = tuple(letter in BAD for letter in past.verdicts if letter not in "sS")
-        if recent:
-            yield Evidence(test=test, recent=recent, runs=len(recent), failures=sum(recent))
-
-
-def _risk(one: Evidence, probability: float) -> Risk:
-    factors = [f"failed in {sum(one.recent)} of its last {len(one.recent)} runs"]
-    if one.recent[-1]:
-        factors.append("failed the last time")
-    return Risk(
-        test=one.test,
-        probability=round(probability, 4),
-        risk="high" if probability > HIGH else "listed",
-        factors=tuple(factors),
-        action="mend it first: it fails in most runs"
-        if probability > HIGH
-        else "run it early, look at its failures",
-    )
-
-
-RISK_MODEL = "weighted failure rates of the test and of those beside it; not calibrated"

@@ -86,7 +86,7 @@ def _module(file: str, cases: Iterable[CaseResult]) -> Module:
 
 def shifts_of(sources: Sources) -> tuple[Shift, ...]:
     """Return where figures changed for good: the last change of each, runs before tests."""
-    last = [(trend, trend.moved[-1]) for trend in sources.trends if trend.moved]
+    last = [(trend, trend.moved[-1]) for trend in sources.outlook.trends if trend.moved]
     return tuple(
         Shift(
             metric=trend.metric,
@@ -104,7 +104,7 @@ def advice_of(sources: Sources) -> tuple[Recommendation, ...]:
     """Return what the figures of the history recommend, the strongest first."""
     return tuple(
         Recommendation(rule=one.rule, subject=one.subject, evidence=one.evidence, action=one.action)
-        for one in sources.advice
+        for one in sources.outlook.advice
     )
 
 

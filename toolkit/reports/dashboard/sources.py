@@ -6,18 +6,15 @@ from pathlib import Path
 
 import msgspec
 
-from toolkit.analysis.advice import Advice
 from toolkit.analysis.past import Past, past_of, place_of
-from toolkit.analysis.state import analyse
-from toolkit.analysis.trends import Trend
 from toolkit.history.answers import RunRow
 from toolkit.history.store import History
 from toolkit.records import RunRecord
 from toolkit.reports.dashboard.facts import CoverageFacts, Progress, ServiceFacts
+from toolkit.reports.dashboard.outlook import Outlook, outlook_of
 
 RUNS = 200
 """So many of the newest runs make the trend."""
-MOST_TRENDS = 200
 _FILES = 100
 
 
@@ -29,16 +26,14 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
         records: the runs that the page is about, oldest first.
         runs: the newest runs of the history, oldest first; with those of ``records`` if they are in it.
         past: the newest results of every test, and what each run ran.
-        advice: what the figures of the whole history recommend.
-        trends: of runs and of tests, with their changes of level.
+        outlook: what the whole history means.
     """
 
     created: float
     title: str
     records: tuple[RunRecord, ...]
     past: Past
-    advice: tuple[Advice, ...] = ()
-    trends: tuple[Trend, ...] = ()
+    outlook: Outlook = Outlook()
     runs: tuple[RunRow, ...] = ()
     coverage: CoverageFacts | None = None
     services: tuple[ServiceFacts, ...] = ()
@@ -65,6 +60,7 @@ def read_sources(
     coverage: CoverageFacts | None = None,
     services: Sequence[ServiceFacts] = (),
     progress: Progress | None = None,
+    outlook: Outlook | None = None,
 ) -> Sources:
     """Read from the history what belongs to some runs.
 
@@ -76,16 +72,16 @@ def read_sources(
         coverage: see :func:`read_coverage`.
         services: what is up.
         progress: of a run that still goes on.
+        outlook: what the history means, if that is known already or not asked for.
     """
-    past, analysis = past_of(history), analyse(history)
+    past = past_of(history)
     fresh = {record.header.run: place_of(record.header, len(record.cases)) for record in records}
     return Sources(
         created=created,
         title=title or next((record.header.project for record in records if record.header.project), ""),
         records=tuple(sorted(records, key=lambda record: record.header.started)),
         runs=history.runs(limit=RUNS)[::-1],
-        advice=analysis.advice,
-        trends=(*analysis.trends, *analysis.slower[:MOST_TRENDS]),
+        outlook=outlook_of(history, past) if outlook is None else outlook,
         past=msgspec.structs.replace(past, runs={**fresh, **past.runs}),
         coverage=coverage,
         services=tuple(services),
