@@ -35,7 +35,7 @@ RUNS = 60
 FILTERS = ("part7", "test_12 thing", "case-4", "nothing like it", "")
 
 
-def made_sources(tests: int, *, results: int = 50, seed: int = 1) -> Sources:
+def made_sources(tests: int, *, results: int = 50, seed: int = 1, outlook: bool = True) -> Sources:
     """Make a project with a history: durations that scatter, some failures, some flaky tests."""
     dice = random.Random(seed)
     names = [_name(number) for number in range(tests)]
@@ -52,7 +52,12 @@ def made_sources(tests: int, *, results: int = 50, seed: int = 1) -> Sources:
     }
     past = Past(runs=places, recent=recent)
     return Sources(
-        created=EPOCH, title="Big", records=(record,), runs=runs, past=past, outlook=made_outlook(past)
+        created=EPOCH,
+        title="Big",
+        records=(record,),
+        runs=runs,
+        past=past,
+        outlook=made_outlook(past) if outlook else Outlook(),
     )
 
 

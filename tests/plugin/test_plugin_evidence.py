@@ -152,7 +152,7 @@ def test_a_failing_test_carries_its_evidence_into_the_history(
         def test_skipped(): pytest.skip("no")
         """
     )
-    result = pytester.runpytest_inprocess("-p", "no:randomly", "-p", "no:asyncio")
+    result = pytester.runpytest_subprocess("-p", "no:randomly", "-p", "no:asyncio")
     result.assert_outcomes(failed=2, passed=1, skipped=1)
     record = read_run(pytester.path / "run")
     found = {case.test.partition("::")[2]: case.attempts[0].evidence for case in record.cases}

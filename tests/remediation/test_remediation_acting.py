@@ -16,6 +16,7 @@ import pytest
 from invoke.program import Program
 
 from toolkit.config import parse_config
+from toolkit.errors import EnvironmentFailed
 from toolkit.leases.store import LeaseStore
 from toolkit.remediation.acting import Site, apply, find_server
 from toolkit.remediation.caches import OWNER_KEY, clear_dead_claims
@@ -121,6 +122,7 @@ _ORPHAN = """
 import os, sys
 from pathlib import Path
 from toolkit.config import parse_config
+from toolkit.errors import EnvironmentFailed
 from toolkit.leases.store import LeaseStore
 from toolkit.services import provisioning
 
@@ -167,6 +169,11 @@ def test_databases_and_templates_are_made_again_if_they_are_ours(
     outcome = apply(site, suggestion("rebuild-template"))
     assert outcome.helped, outcome
     assert "built tk_template_" in outcome.done
+
+
+def test_a_cache_that_does_not_answer_is_an_error() -> None:
+    with pytest.raises(EnvironmentFailed, match="does not answer"):
+        clear_dead_claims("redis://127.0.0.1:1/0")
 
 
 def test_only_what_dead_workers_left_in_the_cache_is_cleared(site: Site, provide: Provide) -> None:

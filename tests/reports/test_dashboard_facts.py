@@ -300,7 +300,7 @@ def test_a_run_says_one_cause_of_many_failures_and_that_it_was_an_outage(tmp_pat
 
 
 def test_a_failure_that_was_seen_before_says_when_it_was_mended(facts: Facts) -> None:
-    known = {group.tests[0]: group.known for group in facts.groups}
+    known = {str(group.tests[0]): group.known for group in facts.groups}
     assert "first in run-1. The last time it was good again in run-2 on c2c2c2c2c2c2" in "".join(
         known.values()
     )
