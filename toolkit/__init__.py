@@ -9,7 +9,8 @@ The map. Each folder serves one of the four words; a module imports only from li
     remediation                          from the cause of failures to what mends it, done and proven
     reports                              what people and CI read: JUnit XML, JSON, Markdown, HTML, terminal
     impact | scheduling | analysis       decisions: values in, values out, no I/O
-                                         (analysis.failures: why a test failed)
+                                         (analysis.failures: why a test failed; .flaky, .metrics, .trends,
+                                         .forecast: what the history says; .state: all of it at once)
     scenarios                            real test data from the real schema, and its removal
     databases                            what tests do to PostgreSQL: templates, clones, shards, cleanup
     services                             where real servers run: containers, local processes, elsewhere by URL
