@@ -33,11 +33,11 @@ def values_at(document, path):
 
 
 @pytest.mark.parametrize("expected", EXPECTATIONS)
-def test_the_shop_does_what_its_consumers_expect(live_api, live_admin, register, shelve, expected):
+def test_the_shop_does_what_its_consumers_expect(real_api_client, live_admin, register, shelve, expected):
     shelve()  # so that lists are not empty
     request, response = expected["request"], expected["response"]
     who = {"customer": register, "owner": lambda: live_admin}.get(request.get("as"), dict)()
-    answer = live_api.request(
+    answer = real_api_client.request(
         request["method"],
         request["path"],
         params=request.get("query"),

@@ -80,6 +80,6 @@ def test_the_interface_is_the_one_that_was_agreed():
     assert now == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
 
 
-def test_the_running_shop_serves_this_interface(live_api):
-    served = json.loads(json.dumps(interface(live_api.get("/openapi.json").json())))
+def test_the_running_shop_serves_this_interface(real_api_client):
+    served = json.loads(json.dumps(interface(real_api_client.get("/openapi.json").json())))
     assert served == json.loads(SNAPSHOT.read_text(encoding="utf-8"))

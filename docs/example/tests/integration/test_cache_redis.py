@@ -16,25 +16,25 @@ def test_what_is_kept_is_found(cache):
     assert cache.get(cache.key("answer")) == b"42"
 
 
-def test_what_is_forgotten_is_not_found_by_anybody(cache, redis_client, prefix):
-    other = RedisCache(redis_client, prefix)
+def test_what_is_forgotten_is_not_found_by_anybody(cache, cache_client, prefix):
+    other = RedisCache(cache_client, prefix)
     cache.set(cache.key("answer"), b"42", seconds=60)
     other.forget_all()
     assert cache.get(cache.key("answer")) is None
 
 
-def test_other_shops_on_the_same_server_keep_theirs(cache, redis_client, prefix):
-    other = RedisCache(redis_client, f"{prefix}:other")
+def test_other_shops_on_the_same_server_keep_theirs(cache, cache_client, prefix):
+    other = RedisCache(cache_client, f"{prefix}:other")
     other.set(other.key("answer"), b"43", seconds=60)
     cache.forget_all()
     assert other.get(other.key("answer")) == b"43"
 
 
-def test_everything_that_is_kept_ends_by_itself(cache, redis_client, store, make_book, prefix):
+def test_everything_that_is_kept_ends_by_itself(cache, cache_client, store, make_book, prefix):
     make_book()
     search_books(store, cache, parse_search("emma"))
-    (key,) = redis_client.scan_iter(f"{prefix}:*:search:*")
-    assert 0 < redis_client.ttl(key) <= SEARCH_SECONDS
+    (key,) = cache_client.scan_iter(f"{prefix}:*:search:*")
+    assert 0 < cache_client.ttl(key) <= SEARCH_SECONDS
 
 
 @pytest.mark.real_db
@@ -55,8 +55,7 @@ def test_a_server_that_is_away_is_like_an_empty_one(store, make_book, caplog):
     assert "cache: not emptied" in caplog.text
 
 
-def test_a_wrong_password_is_noticed_before_the_shop_opens(required):
-    url = required("REDIS_URL")
-    client = redis.Redis.from_url(url, password="wrong", username="nobody")
+def test_a_wrong_password_is_noticed_before_the_shop_opens(cache_database):
+    client = redis.Redis.from_url(cache_database.url, password="wrong", username="nobody")
     assert not RedisCache(client, "bookshop").alive()
     client.close()

@@ -111,6 +111,19 @@ def test_a_refused_book_leaves_the_transaction_usable(store, make_book):
         assert work.books.get(book.id).stock == 42
 
 
+@pytest.mark.scenario("catalogue")
+def test_the_shop_shows_what_is_in_the_tables(real_test_data, store):
+    """Forty books with their authors, written past the shop."""
+    names = {author["id"]: author["name"] for author in real_test_data["authors"]}
+    places = sorted(real_test_data["book_authors"], key=lambda row: (row["book_id"], row["place"]))
+    for row in real_test_data["books"]:
+        with store.work() as work:
+            book = work.books.get(row["id"])
+        assert (book.isbn, book.title, book.stock) == (row["isbn"], row["title"], row["stock"])
+        written_by = [names[place["author_id"]] for place in places if place["book_id"] == row["id"]]
+        assert sorted(book.authors) == sorted(written_by)
+
+
 @pytest.mark.parametrize("books", [2, 20])
 def test_authors_cost_the_same_queries_however_many_there_are(store, make_book, statements, books):
     for number in range(books):

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-from psycopg import errors, sql
+from psycopg import errors
 
 from bookshop.domain.problems import InvalidValue
 from bookshop.migrate import migrate, read_migrations
@@ -14,14 +14,11 @@ pytestmark = [pytest.mark.integration, pytest.mark.database, pytest.mark.real_db
 
 
 @pytest.fixture
-def empty_url(required, prefix):
+def empty_url(isolated_db):
     """A schema without tables."""
-    server, schema = required("DATABASE_URL"), sql.Identifier(f"{prefix}-empty")
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
-        path = quote(f'-csearch_path="{prefix}-empty"')
-        yield f"{server}{'&' if '?' in server else '?'}options={path}"
-        connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(schema))
+    with psycopg.connect(isolated_db.url) as connection:
+        connection.execute("CREATE SCHEMA empty")
+    return f"{isolated_db.url}{'&' if '?' in isolated_db.url else '?'}options={quote('-csearch_path=empty')}"
 
 
 def test_many_servers_starting_at_once_migrate_once(empty_url):
@@ -53,7 +50,7 @@ def test_a_rewritten_migration_changes_nothing(empty_url):
         ("INSERT INTO cart_lines SELECT 404, id, 1 FROM books", errors.ForeignKeyViolation),
     ],
 )
-def test_the_tables_refuse_what_cannot_be(engine, make_book, database_url, statement, error):
+def test_the_tables_refuse_what_cannot_be(isolated_db, make_book, statement, error):
     make_book()
-    with psycopg.connect(database_url) as connection, pytest.raises(error):
+    with psycopg.connect(isolated_db.url) as connection, pytest.raises(error):
         connection.execute(statement)

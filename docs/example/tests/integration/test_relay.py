@@ -22,15 +22,15 @@ def clock():
 
 
 @pytest.fixture
-async def async_engine(engine, database_url):
-    engine = create_async_engine(with_driver(database_url))
+async def async_engine(isolated_db):
+    engine = create_async_engine(with_driver(isolated_db.url))
     yield engine
     await engine.dispose()
 
 
 @pytest.fixture
-async def publisher(queue_url, prefix):
-    publisher = await connect_publisher(queue_url, prefix)
+async def publisher(async_message_queue):
+    publisher = await connect_publisher(async_message_queue.url, async_message_queue.prefix)
     yield publisher
     await publisher.close()
 
@@ -70,19 +70,19 @@ class Breaking:
         """Nothing to close."""
 
 
-async def test_an_order_arrives_at_whoever_listens(async_engine, publisher, prefix, listen, place_orders):
-    receive = await listen(prefix)
+async def test_an_order_arrives_at_whoever_listens(
+    async_engine, publisher, async_message_queue, place_orders
+):
     place_orders(1)
     assert await relay_once(async_engine, publisher, clock=clock) == 1
-    event = await receive()
+    event = (await async_message_queue.consume("orders.placed")).json()
     assert (event["subject"], event["body"]["total_cents"]) == ("orders.placed", 1490)
 
 
-async def test_events_arrive_in_order_and_once(async_engine, publisher, prefix, listen, place_orders):
-    receive = await listen(prefix)
+async def test_events_arrive_in_order_and_once(async_engine, publisher, async_message_queue, place_orders):
     place_orders(5)
     assert [await relay_once(async_engine, publisher, clock=clock, limit=3) for _ in range(3)] == [3, 2, 0]
-    ids = [(await receive())["id"] for _ in range(5)]
+    ids = [(await async_message_queue.consume()).json()["id"] for _ in range(5)]
     assert ids == sorted(ids)
 
 

@@ -8,7 +8,6 @@ from bookshop.cache import NoCache, open_cache
 from bookshop.domain.carts import Line, quote
 from bookshop.domain.isbn import normalise_isbn
 from bookshop.domain.search import parse_search
-from bookshop.migrate import migrate
 from bookshop.seed import generate_books, seed
 from bookshop.settings import with_driver
 from bookshop.storage.store import SqlStore, open_engine
@@ -19,11 +18,9 @@ BOOKS = 1000
 
 
 @pytest.fixture(scope="session")
-def catalogue(required):
+def catalogue(worker_database):
     """A shop with a thousand books."""
-    url = required("DATABASE_URL")
-    migrate(url)
-    engine = open_engine(with_driver(url))
+    engine = open_engine(with_driver(worker_database.url))
     store = SqlStore(engine)
     seed(store, books=BOOKS)
     yield store
@@ -56,8 +53,8 @@ def test_searching_the_database(benchmark, catalogue):
     assert len(books) == 20
 
 
-def test_searching_through_the_cache(benchmark, catalogue, required):
-    cache = open_cache(required("REDIS_URL"), "bookshop-speed")
+def test_searching_through_the_cache(benchmark, catalogue, cache_database):
+    cache = open_cache(cache_database.url, "bookshop-speed")
     books = benchmark(search_books, catalogue, cache, parse_search("winter in:stock"))
     assert len(books) == 20
 
