@@ -15,6 +15,7 @@ copied, never changed. ``--python`` names another interpreter.
 
 import argparse
 import json
+import math
 import os
 import resource
 import shutil
@@ -24,6 +25,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+INTERNAL_ERROR = 3
 WAYS = {
     "bare": ["-p", "no:toolkit", "-p", "no:testmon", "-p", "no:cov"],
     "ours": ["-p", "no:testmon", "-p", "no:cov", "--no-impacted", "--no-record"],
@@ -42,7 +44,7 @@ WAYS = {
 
 
 def cpu_seconds(way: str, root: Path, python: str) -> float:
-    """Run the suite once in one of the ways."""
+    """Run the suite once in one of the ways; not a number when the tool itself breaks down in it."""
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root / "src"), str(root)])}
     environ.pop("PYTHONDONTWRITEBYTECODE", None)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -55,11 +57,18 @@ def cpu_seconds(way: str, root: Path, python: str) -> float:
         check=False,
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode == INTERNAL_ERROR and way not in {"bare", "ours", "ours recording"}:
+        return math.nan
     if done.returncode not in {0, 1}:
         sys.exit(
             f"{root.name}, {way}: pytest ended with {done.returncode}:\n{(done.stdout + done.stderr)[-3000:]}"
         )
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def ratio(seconds: list[float], bare: list[float]) -> float:
+    """Return the median of the ratios round by round: both of a round ran under much the same load."""
+    return statistics.median(one / other for one, other in zip(seconds, bare, strict=True))
 
 
 def measure(source: Path, python: str, ways: list[str], rounds: int) -> dict[str, list[float]]:
@@ -93,11 +102,10 @@ def main() -> None:
     for given in options.projects:
         name, _, path = given.partition("=")
         times = measure(Path(path).resolve(), options.python, ways, options.rounds)
-        bare = statistics.median(times[ways[0]])
         report[name] = {
             way: {
                 "cpu seconds": round(statistics.median(seconds), 3),
-                "ratio": round(statistics.median(seconds) / bare, 3),
+                "ratio": round(ratio(seconds, times[ways[0]]), 3),
                 "ratio of the best": round(min(seconds) / min(times[ways[0]]), 3),
             }
             for way, seconds in times.items()

@@ -2,9 +2,11 @@
 
 import sqlite3
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.errors import HistoryDamaged, InputError, SchemaTooNew
@@ -12,7 +14,7 @@ from toolkit.impact import store as store_module
 from toolkit.impact.exchange import export_store, import_store
 from toolkit.impact.inputs import CaseInputs, Input, Traced
 from toolkit.impact.policy import PastRun
-from toolkit.impact.store import DependencyStore, open_store
+from toolkit.impact.store import STORE_NAME, DependencyStore, open_store
 from toolkit.records import NodeId, Outcome
 
 ENVIRONMENT = "cpython-3.12-linux"
@@ -125,3 +127,27 @@ def test_bad_files_are_named_and_left_alone(tmp_path: Path) -> None:
             import_store(store, tmp_path / "missing")
         with pytest.raises(InputError, match="cannot be written"):
             export_store(store, broken / "x")
+
+
+@given(RUNS.map(lambda runs: runs[0]), st.sets(st.integers(0, 9)), st.sets(st.sampled_from("abcdefghijkl")))
+@settings(max_examples=30, deadline=None)
+def test_inputs_in_a_shared_set_count_as_if_each_test_had_them(
+    wanted: dict[str, set[int]], common: set[int], sharing: set[str]
+) -> None:
+    """Whether an input stands in a test's own set, in a shared one, or in both changes nothing."""
+    whole = {test: own | (common if test in sharing else set()) for test, own in wanted.items()}
+    run = traced(whole)
+    names = [int(item.unit[1:]) for item in run.inputs]
+    shared = frozenset(names.index(number) for number in common if number in names)
+    cases = tuple(
+        msgspec.structs.replace(
+            case,
+            inputs=frozenset(names.index(number) for number in wanted[case.test]),
+            shared=(shared, frozenset()) if case.test in sharing else (),
+        )
+        for case in run.cases
+    )
+    with TemporaryDirectory() as folder, open_store(Path(folder, STORE_NAME)) as store:
+        put(store, msgspec.structs.replace(run, cases=cases))
+        found = {test: {int(unit[1:]) for unit, _state in items} for test, items in recorded(store).items()}
+        assert found == whole

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from toolkit.tracing.borders import Borders
+from toolkit.tracing.functions import BOUNDARY
 from toolkit.tracing.session import TracedProcess
 from toolkit.tracing.tracer import may_keep
-from toolkit.tracing.trail import TrailWriter, read_trail
+from toolkit.tracing.trail import TrailWriter, read_trail, unfold
 
 needs_monitoring = pytest.mark.skipif(sys.version_info < (3, 12), reason="functions are traced from 3.12 on")
 
@@ -288,3 +289,36 @@ def test_functions_that_may_keep_things() -> None:
     assert may_keep(namespace["stores"].__code__)
     assert may_keep(namespace["loads"].__code__)
     assert not may_keep(namespace["plain"].__code__)
+
+
+def test_lines_written_together_are_read_one_by_one(tmp_path: Path) -> None:
+    trail = TrailWriter(str(tmp_path), "x")
+    trail.write(["start", 1], ["begin", "t"])
+    trail.write(["end"])
+    trail.close()
+    assert len((tmp_path / "x.trail").read_bytes().splitlines()) == 2
+    assert list(read_trail(tmp_path / "x.trail")) == [["start", 1], ["begin", "t"], ["end"]]
+    assert unfold([]) == []
+
+
+@needs_monitoring
+def test_calls_are_noted_from_the_first_entry_on_and_afresh_behind_what_keeps_things(run: Run) -> None:
+    """The calls lead from the nearest function of the project, also where both were entered before."""
+    run.test("first", run.lib.inner, run.lib.plain)
+    run.tracer.functions.note_calls()
+    run.test("second", run.lib.plain)
+    lines = run.lines()
+    codes = {line[1]: line[3] for line in lines if line[0] == "code"}
+    calls = {(codes[line[1]], codes[called]) for line in lines if line[0] == "calls" for called in line[2]}
+    assert ("plain", "inner") in calls
+
+
+@needs_monitoring
+def test_a_look_up_the_stack_ends_at_a_boundary(run: Run) -> None:
+    def runner() -> None:
+        run.lib.inner()
+
+    run.tracer.functions.bound(runner.__code__)
+    assert run.tracer.functions.position(runner.__code__) == BOUNDARY
+    assert run.tracer.functions.position(run.lib.plain.__code__) is not None
+    assert run.tracer.functions.position(json.dumps.__code__) is None

@@ -6,6 +6,7 @@
     explaining    why a test runs or does not
     exchange      the store as one small file
     store         the dependencies of all tests, in one SQLite file
+    bitmaps       sets of tests in the store
     selection     tests → selected or left out, each with its reason
     policy        when everything runs all the same; recall so far
     remembering   the coverage of left-out tests: kept after a run, recalled in the next

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Self
 
 from toolkit.errors import HistoryDamaged, HistoryError, SchemaTooNew
+from toolkit.impact.bitmaps import bitmaps, pack, set_bits, unpack
 from toolkit.impact.inputs import BAD_LETTERS, LETTERS, CaseInputs, CaseRecord, Input, Traced
 from toolkit.impact.policy import PastRun
 from toolkit.records import NodeId
@@ -105,10 +106,10 @@ class DependencyStore:
         for number in numbers:
             rows = self._db.execute("SELECT segment, bits FROM postings WHERE input = ?", (number,))
             for segment, bits in rows:
-                new = _unpack(bits) & ~done.get(segment, 0)
+                new = unpack(bits) & ~done.get(segment, 0)
                 if new:
                     done[segment] = done.get(segment, 0) | new
-                    hit.setdefault(segment, {}).update(dict.fromkeys(_positions(new), number))
+                    hit.setdefault(segment, {}).update(dict.fromkeys(set_bits(new), number))
         found: dict[NodeId, int] = {}
         for segment, positions in hit.items():
             rows = self._db.execute(
@@ -135,7 +136,7 @@ class DependencyStore:
         return [
             (number, Input(kind, name, unit), fingerprint)
             for number, kind, name, unit, fingerprint, bits in rows
-            if _unpack(bits) >> position & 1
+            if unpack(bits) >> position & 1
         ]
 
     def inputs_by_test(self, environment: str) -> dict[NodeId, list[Input]]:
@@ -153,7 +154,7 @@ class DependencyStore:
         )
         for kind, name, unit, segment, bits in rows:
             item = Input(kind, name, unit)
-            for position in _positions(_unpack(bits)):
+            for position in set_bits(unpack(bits)):
                 test = places.get((segment, position))
                 if test is not None:
                     found[test].append(item)
@@ -197,11 +198,11 @@ class DependencyStore:
         return [self._db.execute(query, row).fetchone()[0] for row in rows]
 
     def _record_segment(self, environment: str, cases: tuple[CaseInputs, ...], numbers: list[int]) -> None:
-        postings = _bitmaps(cases)
+        postings = bitmaps(cases)
         segment = self._new_segment(len(cases))
         self._db.executemany(
             "INSERT INTO postings (segment, input, bits) VALUES (?, ?, ?)",
-            ((segment, numbers[index], _pack(bits)) for index, bits in postings.items()),
+            ((segment, numbers[index], pack(bits)) for index, bits in postings.items()),
         )
         self._name_tests(environment, cases, segment)
 
@@ -308,7 +309,7 @@ class DependencyStore:
         for segment, pairs in moved.items():
             rows = self._db.execute("SELECT input, bits FROM postings WHERE segment = ?", (segment,))
             for number, packed in rows.fetchall():
-                bits = _unpack(packed)
+                bits = unpack(packed)
                 for old, new in pairs:
                     if bits >> old & 1:
                         merged = postings.setdefault(number, bytearray(size))
@@ -337,51 +338,6 @@ class DependencyStore:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _bitmaps(cases: Iterable[CaseInputs]) -> dict[int, int]:
-    """Return for each input the tests that depend on it: bit n stands for the n-th test.
-
-    Sets that many tests share are gone through once, not once for each of these tests.
-    """
-    own: dict[int, list[int]] = {}
-    sharing: dict[int, int] = {}  # key of a shared set → its tests
-    sets: dict[int, frozenset[int]] = {}
-    for position, case in enumerate(cases):
-        bit = 1 << position
-        for index in case.inputs:
-            own.setdefault(index, []).append(position)
-        for shared in case.shared:
-            sets[id(shared)] = shared
-            sharing[id(shared)] = sharing.get(id(shared), 0) | bit
-    found = {index: _bits(positions) for index, positions in own.items()}
-    for key, bits in sharing.items():
-        for index in sets[key]:
-            found[index] = found.get(index, 0) | bits
-    return found
-
-
-def _bits(positions: list[int]) -> int:
-    """Set some bits; the positions ascend."""
-    data = bytearray((positions[-1] >> 3) + 1)
-    for position in positions:
-        data[position >> 3] |= 1 << (position & 7)
-    return int.from_bytes(data, "little")
-
-
-def _pack(bits: int) -> bytes:
-    return zlib.compress(bits.to_bytes((bits.bit_length() + 7) // 8, "little"), 1)
-
-
-def _unpack(bits: bytes) -> int:
-    return int.from_bytes(zlib.decompress(bits), "little")
-
-
-def _positions(bits: int) -> Iterator[int]:
-    while bits:
-        low = bits & -bits
-        yield low.bit_length() - 1
-        bits ^= low
 
 
 def open_store(path: Path) -> DependencyStore:
