@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from invoke.program import Program
 
 from tests.reports.made_dashboard import EPOCH, case_of, filled, record_of
 from toolkit.config import Config
@@ -17,6 +18,7 @@ from toolkit.records import NodeId, RunFinished, RunStarted, TestBegun, TestsCol
 from toolkit.reports.dashboard.live import LiveBoard, newest_folders, progress_of, running_tests
 from toolkit.reports.dashboard.serving import LiveServer
 from toolkit.reports.prometheus import CONTENT_TYPE
+from toolkit.tasks import ns
 
 GOOD, NEXT = "tests/test_cart.py::test_total", "tests/test_cart.py::test_empty"
 
@@ -162,3 +164,21 @@ def test_the_run_of_the_history_is_not_told_twice(config: Config) -> None:
     told = json.loads(LiveBoard(config).look().facts)
     assert [point["run"] for point in told["trend"]].count("run-5") == 1
     assert told["created"] <= time.time()
+
+
+def test_the_terminal_follows_a_run_until_it_ends(
+    config: Config, going: Journal, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (config.root / "pyproject.toml").write_text("[tool.toolkit]\n")
+    monkeypatch.chdir(config.root)
+
+    def later(_seconds: float) -> None:
+        """The run ends while we wait."""
+        going.write(case_of(NEXT, "f", 5, 3).attempts[0])
+        going.close()
+
+    monkeypatch.setattr("toolkit.tasks.watching.time.sleep", later)
+    Program(namespace=ns).run(["invoke", "reports.watch"], exit=False)
+    assert "run-9: 2 of 2 tests, 1 bad" in capsys.readouterr().out
+    Program(namespace=ns).run(["invoke", "reports.watch"], exit=False)
+    assert "no run goes on" in capsys.readouterr().out

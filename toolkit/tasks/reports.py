@@ -32,6 +32,7 @@ from toolkit.reports.summary import Summary, Verdict, summary_json
 from toolkit.reports.terminal import show
 from toolkit.reports.writing import place, write_reports, write_summary
 from toolkit.tasks.door import print_json, task
+from toolkit.tasks.watching import watch
 
 
 @task(
@@ -287,4 +288,4 @@ def _parse(path: Path) -> dict[str, Any]:
     return told
 
 
-ns = Collection("reports", aggregate, dashboard, grafana, html, metrics, open_, serve, summary)
+ns = Collection("reports", aggregate, dashboard, grafana, html, metrics, open_, serve, summary, watch)
