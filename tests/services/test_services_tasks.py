@@ -68,7 +68,8 @@ def test_a_session_of_work(invoke: Invoke, store: LeaseStore) -> None:
 
     again = invoke("services.up", "database", "cache", "--reuse")
     assert again.stdout.splitlines()[0] == f"DATABASE_URL={url}"
-    assert json.loads(invoke("services.sweep", "--json").stdout)["released"] == []
+    swept = json.loads(invoke("services.sweep", "--json").stdout)["released"]
+    assert [row for row in swept if row["project"] == told["project"]] == []
 
     preview = json.loads(invoke("services.down", "--dry-run", "--json").stdout)
     assert [row["id"] for row in preview["down"]] == [told["id"]]
@@ -90,12 +91,11 @@ def test_what_is_kept_survives_sweeps_and_dead_terminals(invoke: Invoke, store: 
     )
     assert len(json.loads(invoke("services.status", "--json").stdout)["services"]) == 2
     swept = json.loads(invoke("services.sweep", "--json").stdout)
-    assert {row["kind"] for row in swept["released"]} == {"process", "folder", "environment"}
-    ours = [
-        row for row in swept["kept"] if row["project"] == str(project)
-    ]  # beside other workers' containers
-    assert ours, swept
-    assert {row["why"].partition(" by ")[0] for row in ours} == {"kept on purpose"}, swept
+    released, left = (
+        [row for row in swept[what] if row["project"] == str(project)] for what in ("released", "kept")
+    )  # beside what others have, and leave
+    assert {row["kind"] for row in released} == {"process", "folder", "environment"}, swept
+    assert {row["why"].partition(" by ")[0] for row in left} == {"kept on purpose"}, swept
     (row,) = json.loads(invoke("services.status", "--json").stdout)["services"]
     assert (row["id"], row["state"], row["owner_state"]) == (kept["id"], "ready", "kept")
     assert invoke("services.down", kept["id"]).returncode == 0
