@@ -253,7 +253,7 @@ def pack_numbers(numbers: Iterable[int]) -> bytes:
     return zlib.compress(array("i", numbers).tobytes(), 1)
 
 
-def unpack_numbers(packed: bytes) -> array[int]:
+def unpack_numbers(packed: bytes) -> "array[int]":
     """Return what :func:`pack_numbers` packed."""
     return array("i", zlib.decompress(packed))
 
