@@ -16,9 +16,7 @@ INVOKE = [sys.executable, "-m", "invoke"]
 
 
 ENVIRONMENT = {
-    name: value
-    for name, value in os.environ.items()
-    if not name.startswith(("TOOLKIT_", "PYTEST_", "COVERAGE_"))
+    name: value for name, value in os.environ.items() if not name.startswith(("TOOLKIT_", "PYTEST_"))
 } | {
     "COLUMNS": "200",
     "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # the others cost 0.6 s a run
