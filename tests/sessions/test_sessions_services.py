@@ -63,22 +63,6 @@ def test_a_server_that_does_not_come_up_ends_the_session(project: Project, store
     assert list(store.leases()) == []
 
 
-def test_runs_at_the_same_time_have_servers_of_their_own(project: Project, store: LeaseStore) -> None:
-    """Three runs in one checkout, started at once; ``benchmarks/concurrency.py`` does it with sixteen."""
-    waiting = "while not pathlib.Path('go').exists(): time.sleep(0.05)"
-    project.write("tests/test_sums.py", TESTS + f"    {waiting}\n")
-    started = [project.start("-s", "unit") for _ in range(3)]
-    servers: set[str] = set()
-    end = time.monotonic() + 120
-    while len(servers) < 3:
-        assert time.monotonic() < end, [nox.poll() for nox in started]
-        servers |= {lease.what["pid"] for lease in store.leases() if "pid" in lease.what}
-        time.sleep(0.05)
-    (project.root / "go").touch()
-    assert [nox.wait(timeout=120) for nox in started] == [0, 0, 0]
-    assert list(store.leases()) == []
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_stopped_in_the_middle_nothing_stays(
     project: Project, store: LeaseStore, number: int, monkeypatch: pytest.MonkeyPatch
