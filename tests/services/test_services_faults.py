@@ -294,6 +294,11 @@ def test_what_one_process_keeps_another_finds_uses_and_takes_down(
         assert other.id != kept.id
     assert provisioning.answers(kept)
     provisioning.down(store, kept.id)
+    with (
+        running(config, ["cache"], runtime="embedded", reuse=True, store=store) as one,
+        running(config, ["cache"], runtime="embedded", reuse=True, store=store) as two,
+    ):
+        assert one.id != two.id  # of a run, so it goes with that run
     assert list(store.leases()) == []
     assert provisioning.find_kept(store, config, ["cache"], "embedded") is None
 

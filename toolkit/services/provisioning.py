@@ -306,10 +306,15 @@ def _end_folder(path: Path, lease: Lease) -> str:
 def find_kept(
     store: LeaseStore, config: Config, names: Sequence[str], runtime: RuntimeName
 ) -> Environment | None:
-    """Return a complete environment of this project, made from the same request, that still answers."""
+    """Return a complete environment of this project, made from the same request, that still answers.
+
+    One of a run is not kept: it goes with that run, whoever else uses it.
+    """
     wanted = fingerprint(config, names, runtime)
     for environment in records.environments(store, project=str(config.root)):
-        if environment.complete and environment.fingerprint == wanted and answers(environment):
+        alike = environment.complete and environment.fingerprint == wanted
+        of_a_run = any(lease.owner.kind == "process" for lease in leases_of(store, environment.id))
+        if alike and not of_a_run and answers(environment):
             return environment
     return None
 
