@@ -1,9 +1,17 @@
 """What all tests share: hypothesis settings that hold on a busy machine, pytester."""
 
+import contextlib
 import os
 import signal
 
 from hypothesis import HealthCheck, settings
+
+with contextlib.suppress(ImportError):  # an older one has no such module, and does not do this
+    # Hypothesis also tries the constants that it finds in our imported modules. One that is imported while a
+    # test runs changes what is generated half-way, which it then reports as "inconsistent data generation".
+    from hypothesis.internal.conjecture import providers
+
+    vars(providers).update(_get_local_constants=lambda: vars(providers)["_local_constants"])
 
 pytest_plugins = ["pytester", "tests.runtimes"]
 

@@ -48,25 +48,29 @@ class Project:
         """Run pytest; return the tests that ran, without the names of their files."""
         file = self._aside / "ran.json"
         file.unlink(missing_ok=True)
-        environ = {
-            key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "TOOLKIT"))
-        }
-        environ |= {"PYTHONPATH": str(self._aside), "PROBE_FILE": str(file), **variables}
-        environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # the others cost 0.6 s a run
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            *("-p", "xdist", "-p", "toolkit", "-p", "selection_probe"),
-            impacted,
-            *arguments,
-        ]
         done = subprocess.run(
-            command, cwd=self.root, env=environ, capture_output=True, text=True, check=False
+            self.command(impacted, *arguments),
+            cwd=self.root,
+            env=self.environment(PROBE_FILE=str(file), **variables),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         self.output = done.stdout + done.stderr
         assert done.returncode == code, self.output
         return set(json.loads(file.read_text()))
+
+    def command(self, *arguments: str) -> list[str]:
+        """Make the command of a run with our plugin, xdist and the probe; all others would cost 0.6 s."""
+        plugins = ("-p", "xdist", "-p", "toolkit", "-p", "selection_probe")
+        return [sys.executable, "-m", "pytest", *plugins, *arguments]
+
+    def environment(self, **variables: str) -> dict[str, str]:
+        """Make the environment of a run, without what the session around these tests has set."""
+        dropped = ("PYTEST", "TOOLKIT")
+        environ = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
+        own = {"PYTHONPATH": str(self._aside), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        return {**environ, **own, **variables}
 
     def git(self, *arguments: str) -> str:
         """Run git in the project."""

@@ -1,6 +1,5 @@
 """One test for each mistake that tools of this kind make: every time a test would be missed."""
 
-import os
 import shutil
 import signal
 import subprocess
@@ -232,14 +231,13 @@ def test_a_killed_run_is_taken_up_by_the_next(project: Any) -> None:
         "def test_hang():\n    pathlib.Path('../hanging').touch()\n"
         "    time.sleep(0 if os.path.exists('../go') else 60)\n",
     )
-    environ = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "TOOLKIT"))}
+    aside = project.root.parent
     process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "--impacted", "-p", "no:randomly"],
+        project.command("--impacted"),
         cwd=project.root,
-        env=environ,
+        env=project.environment(PROBE_FILE=str(aside / "killed.json")),
         stdout=subprocess.DEVNULL,
     )
-    aside = project.root.parent
     deadline = time.monotonic() + 60
     while not (aside / "hanging").exists():
         assert time.monotonic() < deadline

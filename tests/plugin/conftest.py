@@ -47,7 +47,8 @@ def active(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def record(pytester: pytest.Pytester) -> Callable[[], RunRecord]:
     """Read the newest run of the project."""
-    return lambda: read_run(max((pytester.path / ".toolkit" / "runs").iterdir()))
+    runs = pytester.path / ".toolkit" / "runs"  # names of the same second do not tell which came first
+    return lambda: read_run(max(runs.iterdir(), key=lambda folder: folder.stat().st_mtime_ns))
 
 
 @pytest.fixture

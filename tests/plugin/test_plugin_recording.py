@@ -245,10 +245,15 @@ def test_the_peak_memory_of_a_test_is_its_own(
         def test_small_again(): pass
         """
     )
-    run().assert_outcomes(passed=3)
-    _, greedy, again = (case.attempts[0].memory or 0 for case in record().cases)
-    assert greedy > 200_000_000  # not "so much more than before": what others left may be freed meanwhile
-    assert again < greedy - 50_000_000  # part of what was freed may stay with the process
+    for _ in range(
+        3
+    ):  # the kernel counts pages roughly, and part of what was freed may stay with the process
+        run().assert_outcomes(passed=3)
+        _, greedy, again = (case.attempts[0].memory or 0 for case in record().cases)
+        assert greedy > 200_000_000
+        if again < greedy - 100_000_000:
+            return
+    pytest.fail(f"{again} bytes after a test that took {greedy}")
 
 
 def test_cpu_time_includes_child_processes(
