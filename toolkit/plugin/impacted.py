@@ -5,7 +5,6 @@ workers read, so they all leave out the same. At the end it reads the trails of 
 trails of a run that was killed are taken up by the next one.
 """
 
-import gc
 import os
 import shutil
 import sqlite3
@@ -21,6 +20,7 @@ from toolkit.errors import ToolkitError
 from toolkit.journal import new_run_id
 from toolkit.plugin import activation
 from toolkit.plugin.covering import CoverageKeeper
+from toolkit.plugin.garbage import uncollected
 from toolkit.plugin.recording import identity
 from toolkit.records import NodeId
 
@@ -249,19 +249,16 @@ class ImpactController:
 
     def _finish(self) -> None:
         os.environ.pop(FOLDER, None)
-        collecting = gc.isenabled()
-        gc.disable()  # much is made and little thrown away: going over all that pytest holds finds nothing
         if not self._collect_only:
             try:
-                results = self.session.import_trails(self.folder, self._keeper.keep)
-                self._track = self.session.note_run(self._mode, self.selection, results, self._reference)
+                with uncollected():
+                    results = self.session.import_trails(self.folder, self._keeper.keep)
+                    self._track = self.session.note_run(self._mode, self.selection, results, self._reference)
                 self._ran = len(results)
             except (ToolkitError, sqlite3.Error) as error:
                 self._note = f"; not recorded: {error}"
         shutil.rmtree(self.folder, ignore_errors=True)
         self._store.close()
-        if collecting:
-            gc.enable()
 
     def pytest_report_header(self) -> list[str]:
         """Say what will be left out, and what is not imported from the project itself."""

@@ -10,6 +10,7 @@ import pytest
 
 from toolkit.errors import ToolkitError
 from toolkit.plugin.activation import settings
+from toolkit.plugin.garbage import uncollected
 from toolkit.records import NodeId
 from toolkit.scheduling.ceiling import MEGABYTE, Ceiling
 from toolkit.scheduling.jobs import Experience, Traits
@@ -41,7 +42,8 @@ def background(config: pytest.Config) -> Background:
     if _BACKGROUND not in config.stash:
         config.stash[_BACKGROUND] = found = Background()
         try:
-            _read_history(config, found)
+            with uncollected():
+                _read_history(config, found)
         except ToolkitError as error:
             found.problem = str(error)
             message = f"toolkit: planned without history: {error}"
@@ -121,17 +123,20 @@ def plan_of(
     past = background(config)
     because = config.stash.get(LEFT_OUT, {})
     table = settings(config)
-    return make_plan(
-        traits,
-        past.experience,
-        made=time.time(),
-        machine=Machine(cores=cores(), costs=past.costs),
-        wanted=wanted,
-        reasons=config.stash.get(REASONS, {}),
-        left_out=[LeftOut(test=test, reason=because.get(test, reason)) for test, reason in left_out.items()],
-        about=About(
-            project=table.project,
-            profile=os.environ.get("TOOLKIT_PROFILE", ""),
-            python=platform.python_version(),
-        ),
-    )
+    with uncollected():
+        return make_plan(
+            traits,
+            past.experience,
+            made=time.time(),
+            machine=Machine(cores=cores(), costs=past.costs),
+            wanted=wanted,
+            reasons=config.stash.get(REASONS, {}),
+            left_out=[
+                LeftOut(test=test, reason=because.get(test, reason)) for test, reason in left_out.items()
+            ],
+            about=About(
+                project=table.project,
+                profile=os.environ.get("TOOLKIT_PROFILE", ""),
+                python=platform.python_version(),
+            ),
+        )
