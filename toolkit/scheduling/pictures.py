@@ -1,7 +1,7 @@
 """The dependency report as a picture: SVG by itself, or as text for Graphviz and Mermaid."""
 
 from collections.abc import Iterable
-from xml.sax.saxutils import escape
+from html import escape
 
 from toolkit.scheduling.dependencies import Report
 
