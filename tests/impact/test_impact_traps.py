@@ -148,9 +148,10 @@ def test_threads_that_outlive_their_test_count_for_the_following(project: Any) -
     project.write(
         "test_thread.py",
         "import lib, threading, time\nstop = []\n"
-        "def test_start():\n    threading.Thread(target=lib.loop, args=(stop,), daemon=True).start()\n"
-        "def test_next():\n    time.sleep(0.1)\n"
-        "def test_last():\n    stop.append(1); time.sleep(0.1)\n"
+        "thread = threading.Thread(target=lib.loop, args=(stop,), daemon=True)\n"
+        "def test_start():\n    thread.start()\n"
+        "def test_next():\n    time.sleep(0.3)\n"
+        "def test_last():\n    stop.append(1); thread.join()\n"
         "def test_after(): pass\n",
     )
     project.run("--order=declared")
@@ -224,7 +225,9 @@ def test_marked_new_skipped_and_failing_tests_always_run(project: Any) -> None:
     assert project.run(code=1) == always | {"test_new"}
 
 
-def test_a_killed_run_is_taken_up_by_the_next(project: Any) -> None:
+def test_a_killed_run_is_taken_up_by_the_next(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):
+        monkeypatch.delenv(name, raising=False)  # measured tests run until their coverage is remembered, too
     project.write(
         "test_a.py",
         "import os, time, pathlib\ndef test_quick(): pass\n"
