@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 import time
+from pathlib import Path
 
 try:
     import resource
@@ -20,6 +21,9 @@ class Meter:
     On Linux the peak is set back at the beginning of each attempt by writing 5 to ``/proc/self/clear_refs``
     (proc(5)), so it is that attempt's own. Where that is not possible, it is the highest peak so far, which
     an earlier test may have caused; on Windows it is None.
+
+    Linux counts into ``ru_maxrss`` the peak of the process that called execve(2) (a large parent, say), and
+    that cannot be set back. A reading that is not above it says nothing, so then ``VmHWM`` is read instead.
     """
 
     def __init__(self) -> None:
@@ -27,6 +31,10 @@ class Meter:
         self._reset: int | None = None
         with contextlib.suppress(OSError):
             self._reset = os.open("/proc/self/clear_refs", os.O_WRONLY)
+        self._floor = -1  # bytes
+        if self._reset is not None:
+            self.start()
+            self._floor = self.read()[1] or -1
 
     def start(self) -> float:
         """Set the peak back; return the CPU seconds used until now."""
@@ -53,7 +61,8 @@ class Meter:
             own = resource.getrusage(resource.RUSAGE_SELF)
             children = resource.getrusage(resource.RUSAGE_CHILDREN)
             self._children = children.ru_utime + children.ru_stime
-            return time.process_time() + self._children, own.ru_maxrss * _UNIT
+            peak = own.ru_maxrss * _UNIT
+            return time.process_time() + self._children, peak if peak > self._floor else _own_peak(peak)
 
         def _cpu(self) -> float:
             """Return CPU seconds; of the children, those known at the last reading, to save a call."""
@@ -64,3 +73,12 @@ class Meter:
         if self._reset is not None:
             os.close(self._reset)
             self._reset = None
+
+
+def _own_peak(otherwise: int) -> int:
+    """Return ``VmHWM`` in bytes: the peak of this program alone (proc_pid_status(5))."""
+    try:
+        status = Path("/proc/self/status").read_bytes()
+        return int(status.partition(b"VmHWM:")[2].split(maxsplit=1)[0]) * 1024
+    except (OSError, ValueError, IndexError):
+        return otherwise
