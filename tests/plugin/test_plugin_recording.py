@@ -245,15 +245,12 @@ def test_the_peak_memory_of_a_test_is_its_own(
         def test_small_again(): pass
         """
     )
-    for _ in range(
-        3
-    ):  # the kernel counts pages roughly, and part of what was freed may stay with the process
-        run().assert_outcomes(passed=3)
-        _, greedy, again = (case.attempts[0].memory or 0 for case in record().cases)
-        assert greedy > 200_000_000
-        if again < greedy - 100_000_000:
-            return
-    pytest.fail(f"{again} bytes after a test that took {greedy}")
+    inherited = bytearray(b"x" * 400_000_000)  # the kernel hands the peak of who starts a program down to it
+    run().assert_outcomes(passed=3)
+    del inherited
+    _, greedy, again = (case.attempts[0].memory or 0 for case in record().cases)
+    assert 200_000_000 < greedy < 350_000_000
+    assert again < greedy - 100_000_000  # part of what was freed may stay with the process
 
 
 def test_cpu_time_includes_child_processes(
