@@ -13,7 +13,7 @@ with contextlib.suppress(ImportError):  # an older one has no such module, and d
 
     vars(providers).update(_get_local_constants=lambda: vars(providers)["_local_constants"])
 
-pytest_plugins = ["pytester", "tests.runtimes"]
+pytest_plugins = ["pytester", "tests.commands", "tests.runtimes"]
 
 settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile(

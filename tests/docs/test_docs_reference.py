@@ -10,6 +10,7 @@ import pytest
 
 import toolkit.errors
 from toolkit.errors import ToolkitError
+from toolkit.tasks import ns
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -65,3 +66,16 @@ def test_every_page_has_one_title() -> None:
     for page in PAGES:
         text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
         assert len(re.findall(r"^# ", text, re.MULTILINE)) == 1, page
+
+
+def test_every_task_that_is_named_exists() -> None:
+    """In pages, messages and remedies: nobody is sent to a command that is not there."""
+    known = {f"{space}.{task}" for space, tasks in ns.collections.items() for task in tasks.task_names}
+    texts = [*PAGES, *(ROOT / "toolkit").rglob("*.py"), ROOT / "README.md"]
+    named = {
+        (str(text.relative_to(ROOT)), task)
+        for text in texts
+        for task in re.findall(r"invoke ([a-z]+\.[a-z-]*[a-z])\b", text.read_text(encoding="utf-8"))
+    }
+    assert len(named) > 50
+    assert sorted(where for where in named if where[1] not in known) == []

@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
 import pytest
-from invoke.program import Program
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.reports.made_dashboard import EPOCH, LETTERS, filled
@@ -17,7 +15,6 @@ from toolkit.errors import ToolkitError
 from toolkit.history.store import History, open_history
 from toolkit.records import Attempt, CaseResult, NodeId, Outcome, RunRecord, RunStarted
 from toolkit.reports import prometheus
-from toolkit.tasks import ns
 
 Run = Callable[..., tuple[int, str, str]]
 Samples = dict[str, list[tuple[dict[str, str], float]]]
@@ -136,22 +133,12 @@ def test_a_gateway_that_is_not_there_is_an_error(history: History) -> None:
 
 
 @pytest.fixture
-def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pyproject.toml").write_text("[tool.toolkit]\n")
     (tmp_path / ".toolkit").mkdir()
     filled(tmp_path / ".toolkit").close()
-
-    def run(*words: str) -> tuple[int, str, str]:
-        try:
-            Program(namespace=ns).run(["invoke", *words])
-            code: Any = 0
-        except SystemExit as end:
-            code = end.code
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return run
+    return tmp_path
 
 
 def test_printed_written_and_pushed_by_a_task(

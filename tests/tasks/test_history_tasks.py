@@ -4,16 +4,13 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from invoke.program import Program
 
 from tests.history.made_runs import made_run
 from tests.history.test_history_imports import JUNIT
 from tests.history.test_history_survival import write_journal
 from toolkit.history.store import open_history
-from toolkit.tasks import ns
 
 A = "tests/test_a.py::test_a[x y]"
 Run = Callable[..., tuple[int, str, str]]
@@ -31,22 +28,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             tmp_path / ".toolkit" / "runs" / f"run-000{index}", made_run(index, outcomes, commit="abc")
         )
     return tmp_path
-
-
-@pytest.fixture
-def invoke(project: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command line as a user would: exit code, output, errors."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        try:
-            Program(namespace=ns).run(["invoke", *words])
-            code: Any = 0
-        except SystemExit as end:
-            code = end.code
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return run
 
 
 def test_recorded_runs_are_listed_although_nobody_imported_them(invoke: Run) -> None:

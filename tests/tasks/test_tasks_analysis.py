@@ -3,15 +3,12 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
-from invoke.program import Program
 
 from tests.history.made_runs import made_case, made_run
 from toolkit.history.store import open_history
-from toolkit.tasks import ns
 
 Run = Callable[..., tuple[int, str, str]]
 SLOW = "tests/test_a.py::test_slow"
@@ -33,22 +30,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             slow = made_case(SLOW, "p", run.header.started, 0.5 + 2.0 * (index >= 12) + 0.01 * (index % 3))
             history.import_run(msgspec.structs.replace(run, cases=(*run.cases, slow)))
     return tmp_path
-
-
-@pytest.fixture
-def invoke(project: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command line as a user would: exit code, output, errors."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        try:
-            Program(namespace=ns).run(["invoke", *words])
-            code: Any = 0
-        except SystemExit as end:
-            code = end.code
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return run
 
 
 def test_figures(invoke: Run) -> None:

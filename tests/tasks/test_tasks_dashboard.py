@@ -3,13 +3,10 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from invoke.program import Program
 
 from tests.reports.made_dashboard import filled
-from toolkit.tasks import ns
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -20,20 +17,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     (tmp_path / "pyproject.toml").write_text("[project]\nname = 'shop'\n[tool.toolkit]\n", encoding="utf-8")
     return tmp_path
-
-
-@pytest.fixture
-def invoke(project: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    def run(*words: str) -> tuple[int, str, str]:
-        try:
-            Program(namespace=ns).run(["invoke", *words])
-            code: Any = 0
-        except SystemExit as end:
-            code = end.code
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return run
 
 
 @pytest.fixture

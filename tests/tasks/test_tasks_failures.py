@@ -3,14 +3,11 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from invoke.program import Program
 
 from toolkit.history.store import open_history
 from toolkit.records import Attempt, CaseResult, Failure, NodeId, Outcome, RunRecord, RunStarted
-from toolkit.tasks import ns
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -37,22 +34,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "reports").mkdir()
     (tmp_path / "reports" / "junit.xml").write_text(REPORT, encoding="utf-8")
     return tmp_path
-
-
-@pytest.fixture
-def invoke(project: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command line as a user would: exit code, output, errors."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        try:
-            Program(namespace=ns).run(["invoke", *words])
-            code: Any = 0
-        except SystemExit as end:
-            code = end.code
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return run
 
 
 def test_every_failing_case_is_classified_and_grouped(invoke: Run) -> None:

@@ -5,15 +5,12 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from invoke.program import Program
 
 from tests.history.made_runs import made_run
 from toolkit.analysis.quarantine import parse_quarantine
 from toolkit.history.store import open_history
-from toolkit.tasks import ns
 
 Run = Callable[..., tuple[int, str, str]]
 FLAKY = "test_a.py::test_flaky"
@@ -32,22 +29,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             outcomes |= {"test_a.py::test_young": "fp" if index == 39 else "p"} if index > 34 else {}
             history.import_run(made_run(index, outcomes, commit=f"c{index // 3}"))
     return tmp_path
-
-
-@pytest.fixture
-def invoke(project: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command line as a user would: exit code, output, errors."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        try:
-            Program(namespace=ns).run(["invoke", *words])
-            code: Any = 0
-        except SystemExit as end:
-            code = end.code
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return run
 
 
 def quarantined(project: Path) -> list[str]:

@@ -4,15 +4,12 @@ import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from invoke.program import Program
 
 from tests.history.made_runs import made_run
 from toolkit.history.store import open_history
 from toolkit.scheduling.experience import experience_of, read_forecasts
-from toolkit.tasks import ns
 
 Run = Callable[..., tuple[int, str, str]]
 BAD, GOOD = "test_a.py::test_bad", "test_b.py::test_good"
@@ -43,22 +40,6 @@ def git(root: Path, *words: str) -> str:
         ["git", *identity, *words], cwd=root, check=True, capture_output=True, encoding="utf-8"
     )
     return done.stdout
-
-
-@pytest.fixture
-def invoke(project: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command line as a user would: exit code, output, errors."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        try:
-            Program(namespace=ns).run(["invoke", *words])
-            code: Any = 0
-        except SystemExit as end:
-            code = end.code
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return run
 
 
 def test_show_lists_what_is_likely_to_fail(invoke: Run, project: Path) -> None:

@@ -4,15 +4,12 @@ import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from invoke.program import Program
 
 from tests.reports.made_dashboard import EPOCH, HOUR, case_of, filled
 from toolkit.history.store import open_history
 from toolkit.records import RunRecord, RunStarted
-from toolkit.tasks import ns
 
 Run = Callable[..., tuple[int, str, str]]
 KNOWN = "tests/test_cart.py::test_discount[20]"
@@ -25,20 +22,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "pyproject.toml").write_text("[project]\nname = 'shop'\n[tool.toolkit]\n", encoding="utf-8")
     (tmp_path / ".toolkit").mkdir()
     return tmp_path
-
-
-@pytest.fixture
-def invoke(project: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    def run(*words: str) -> tuple[int, str, str]:
-        try:
-            Program(namespace=ns).run(["invoke", *words])
-            code: Any = 0
-        except SystemExit as end:
-            code = end.code
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    return run
 
 
 @pytest.fixture

@@ -199,7 +199,7 @@ TABLE: tuple[Remedy, ...] = (
         name="find-the-hang",
         what="find what the test waits for",
         steps=(
-            "run it alone with --timeout and full output: invoke tests.debug",
+            "run it alone, with its output: pytest NODEID --timeout=60 -s",
             "wait for events, not for time",
         ),
         automatic=False,
