@@ -87,3 +87,16 @@ def test_a_run_is_complete_when_it_ended_and_nothing_is_missing() -> None:
     assert not record.complete
     assert ended.complete
     assert not msgspec.structs.replace(ended, missing=(NodeId("a"),)).complete
+
+
+def test_a_failure_in_quarantine_is_counted_as_expected_and_keeps_its_outcome() -> None:
+    """Only the last attempt counts, and of what pytest counts for it only the failures are shielded."""
+    (attempt,) = case("a", Outcome.ERROR, counted=(Outcome.PASSED, Outcome.ERROR)).attempts
+    attempt = msgspec.structs.replace(attempt, quarantined=True)
+    shielded = CaseResult(test=attempt.test, attempts=(attempt,))
+    assert (shielded.outcome, shielded.counted_as) == (Outcome.ERROR, Outcome.XFAILED)
+    good = msgspec.structs.replace(attempt, outcome=Outcome.PASSED, quarantined=False, counted=())
+    late = CaseResult(test=attempt.test, attempts=(attempt, good))
+    assert (late.counted_as, late.flaky) == (Outcome.PASSED, True)
+    found = pytest_counts(run(shielded, case("b", Outcome.FAILED)))
+    assert (found["passed"], found["xfailed"], found["errors"], found["failed"]) == (1, 1, 0, 1)

@@ -234,6 +234,11 @@ class CaseResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.attempts[-1].outcome
 
     @property
+    def counted_as(self) -> Outcome:
+        """What a build counts: a failure that a quarantine covers is an expected one."""
+        return Outcome.XFAILED if self.attempts[-1].quarantined else self.outcome
+
+    @property
     def flaky(self) -> bool:
         """Whether it failed and then passed on the same code in the same run."""
         return not self.outcome.bad and any(attempt.outcome.bad for attempt in self.attempts)
@@ -277,7 +282,8 @@ def pytest_counts(run: RunRecord) -> dict[str, int]:
     """Count a run the way pytest's last line does, to compare the two.
 
     pytest counts reports, we count tests: a test that passed and whose tear-down failed is one test here
-    (``error``) and "1 passed, 1 error" there; failed subtests are counted there each.
+    (``error``) and "1 passed, 1 error" there; failed subtests are counted there each. What our plugin calls
+    quarantined there is xfailed here.
 
     Returns:
         Counts of passed, failed, errors, skipped, xfailed, xpassed and deselected.
@@ -286,6 +292,7 @@ def pytest_counts(run: RunRecord) -> dict[str, int]:
     for case in run.cases:
         last = case.attempts[-1]
         for outcome in last.counted or (last.outcome,):
-            counts[_IN_PYTEST[outcome]] += 1
+            shielded = last.quarantined and outcome.bad
+            counts[_IN_PYTEST[Outcome.XFAILED if shielded else outcome]] += 1
     counts["deselected"] = run.deselected
     return counts

@@ -33,6 +33,7 @@ def test_flaky_tests_are_found_and_regressions_and_outages_are_not(
         assert ours["precision"] >= 0.95
         assert ours["recall"] >= 0.9
         assert ours["regressions called flaky"] == 0
+        assert ours["outages called flaky"] == 0
         assert ours["others told as order"] == 0
         assert all(ours["F1"] > other["F1"] for name, other in found[label].items() if name != "toolkit")
     assert benchmark.main(["--projects=1", "--tests=60"]) == 0

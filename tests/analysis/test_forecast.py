@@ -1,7 +1,9 @@
 """Forecasts: learned from the past only, with actions, and with an honest measure."""
 
 import random
+import shlex
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -124,3 +126,29 @@ def test_scores_have_their_known_values() -> None:
     assert found.calibration == pytest.approx(0.05)
     assert found.brier == pytest.approx(0.0025)
     assert quality([]).brier == 0.0
+
+
+def test_the_actions_of_a_forecast_can_be_pasted() -> None:
+    odd = "a.py::t[x y]"
+    bad, late = made_past({odd: "f" * 30}), made_past({odd: "pP" * 15})
+    runs, (flaky,) = learned_runs(bad), flaky_tests(late)
+    model = train(runs[:5])
+    said = [
+        action
+        for given in ([], [flaky], [msgspec.structs.replace(flaky, kind="order")])
+        for one in forecasts(model, bad, flaky=given)
+        for action in one.actions
+    ]
+    (weak,) = forecasts(train(learned_runs(late)[:6]), late)
+    named = [
+        shlex.split(action.partition("invoke ")[2]) for action in (*said, *weak.actions) if "invoke" in action
+    ]
+    assert sorted(named) == [
+        ["failures.show", odd], ["flaky.show", odd], ["history.test", odd], ["tests.bisect", odd],
+    ]  # fmt: skip
+
+
+def test_what_failed_after_which_changes_is_learned_once_and_can_be_asked_later() -> None:
+    known = CoFailures()
+    learned_runs(made_past({"a.py::t": "pffp", "b.py::t": "pppp"}), lambda _before, _after: ["x.py"], known)
+    assert known.touched([A, B], ["x.py"]) == {A: pytest.approx(2 / 4)}

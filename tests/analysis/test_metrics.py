@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.analysis.past_runs import made_past, made_run_row
 from toolkit.analysis.metrics import Spread, metrics_of, percentile, run_figures, spread
 from toolkit.analysis.owners import owners
+from toolkit.analysis.trends import run_trends
 from toolkit.records import NodeId
 
 
@@ -27,6 +28,18 @@ def test_skipped_results_count_neither_way() -> None:
     found = run_figures([made_run_row(0, tests=10, passed=6, failed=1, errors=1, skipped=2)])
     assert (found.passed, found.bad, found.success) == (6, 2, 0.75)
     assert run_figures([made_run_row(0, tests=2, skipped=2)]).success is None
+
+
+def test_success_is_that_of_the_summary() -> None:
+    """docs/reference/summary.md: expected failures are skipped, unexpected passes passed."""
+    run = made_run_row(0, tests=10, passed=2, xpassed=1, failed=1, skipped=2, xfailed=4)
+    found = run_figures([run])
+    assert (found.passed, found.skipped, found.success) == (3, 6, 0.75)
+    (trend,) = [trend for trend in run_trends([run]) if trend.metric == "success"]
+    assert trend.points[0].value == 0.75
+    tests = metrics_of([], made_past({"a.py::t": "pfppxxxxyy"}).recent).tests
+    assert tests.success == pytest.approx(5 / 6)
+    assert metrics_of([], made_past({"a.py::t": "xx"}).recent).tests.success is None
 
 
 def test_green_runs_ended_and_missed_nothing() -> None:

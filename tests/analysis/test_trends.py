@@ -2,6 +2,7 @@
 
 import math
 import random
+import shlex
 from itertools import pairwise
 
 import msgspec
@@ -166,3 +167,18 @@ def test_a_suspect_is_no_ground_for_advice() -> None:
     suspects = flaky_tests(made_past({"a.py::t": "pPp"}))
     assert suspects
     assert advise(metrics_of([], {}), flaky=suspects) == ()
+
+
+def test_what_is_advised_can_be_pasted() -> None:
+    """Parameters hold what a shell takes for its own, and a quarantine needs an owner and a reason."""
+    (flaky,) = flaky_tests(made_past({"a.py::t[x y]": "pP" * 6}))
+    kinds = ("order", "infrastructure", flaky.kind)
+    found = advise(metrics_of([], {}), flaky=[msgspec.structs.replace(flaky, kind=kind) for kind in kinds])
+    words = {one.rule: shlex.split(one.action.partition("invoke ")[2]) for one in found}
+    assert words == {
+        "flaky-order": ["tests.bisect", "a.py::t[x y]"],
+        "flaky-infrastructure": ["failures.show", "a.py::t[x y]"],
+        "flaky-chance": [
+            "flaky.quarantine", "a.py::t[x y]", "--owner", "OWNER", "--reason", "REASON",
+        ],
+    }  # fmt: skip

@@ -3,6 +3,7 @@
 import random
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -223,3 +224,16 @@ def test_lone_surrogates_and_nul_are_written_out(history: History) -> None:
     assert row.test == "tests/\\udcff.py::test\\x00"
     assert row.failure.message == "\\udcff"
     assert len(history.results(NodeId(test))[0].attempts) == 2
+
+
+def test_a_failure_in_quarantine_fails_no_run_and_is_still_a_failure_of_its_test(history: History) -> None:
+    """The run counts it as expected; what is looked at for flakiness sees the failure."""
+    case = made_case(A, "f")
+    shielded = msgspec.structs.replace(case.attempts[0], quarantined=True)
+    record = made_run(1, {B: "p"})
+    record = msgspec.structs.replace(record, cases=(CaseResult(test=A, attempts=(shielded,)), *record.cases))
+    history.import_run(record)
+    (row,) = history.runs(limit=None)
+    assert (row.tests, row.passed, row.bad, row.xfailed) == (2, 1, 0, 1)
+    assert history.recent()[A].verdicts == "f"
+    assert history.record("run-0001") == record

@@ -3,6 +3,7 @@
 import io
 import xml.etree.ElementTree as ET
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -139,3 +140,24 @@ def test_a_matrix_in_one_file_becomes_several_runs() -> None:
     assert [record.header.run for record in back] == ["junit-1", "junit-1-2"]
     assert [record.cases[0].outcome for record in back] == [Outcome.FAILED, Outcome.PASSED]
     assert back[0].header.started == 1_700_000_000.5
+
+
+def test_a_failure_in_quarantine_is_an_expected_one() -> None:
+    """As in pytest's own file: skipped, neither failure nor flaky failure nor rerun, whatever came before."""
+    last = msgspec.structs.replace(failed("two", number=2), quarantined=True, reason="quarantined")
+    document = ET.fromstring(written(run_of(case(failed("one"), last))))  # our own text
+    suite, element = document[0], document[0].find("testcase")
+    assert [suite.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["1", "0", "0", "1"]
+    assert element is not None
+    assert [(child.tag, child.get("type")) for child in element] == [("skipped", "pytest.xfail")]
+    (back,) = read_back(run_of(case(failed("one"), last))).cases
+    assert (back.outcome, back.attempts[0].reason, back.flaky) == (Outcome.XFAILED, "quarantined", False)
+
+
+def test_a_quarantine_that_covers_the_first_try_only_hides_nothing() -> None:
+    """In the last try something else failed as well: the case has failed, and says so."""
+    first = msgspec.structs.replace(failed("one"), quarantined=True, reason="quarantined")
+    (element,) = ET.fromstring(written(run_of(case(first, failed("two", number=2))))).iter(
+        "testcase"
+    )  # our own
+    assert [child.tag for child in element] == ["failure", "rerunFailure"]

@@ -47,6 +47,7 @@ def nobody() -> int:
         ("postgresql+psycopg://localhost/app", ("localhost", 5432)),
         ("redis://[::1]/0", ("::1", 6379)),
         ("amqp://u:p%40@h:1/v", ("h", 1)),
+        ("postgresql://u:p@ss@db:5/app", ("db", 5)),
         ("http://example", ("example", 80)),
         ("sqlite:///file", None),
         ("", None),

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from toolkit.records import Outcome, RunRecord
+from toolkit.reports.aggregate import summarise
+from toolkit.reports.summary import Verdict
 
 Run = Callable[..., pytest.RunResult]
 Record = Callable[[], RunRecord]
@@ -152,3 +154,48 @@ def test_every_test_can_be_repeated(
     result.stdout.fnmatch_lines(["toolkit: 1 tests were repeated"])
     result.stdout.no_fnmatch_line("*flaky:*")
     assert [len(case.attempts) for case in record().cases] == [4, 1]
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n1"])
+def test_a_run_of_quarantined_failures_is_as_good_in_the_reports_as_in_pytest(
+    pytester: pytest.Pytester, run: Run, active: Path, record: Record, workers: str
+) -> None:
+    pytester.makepyfile(test_shop=TESTS)
+    entries(active, "test_bad", "test_setup")
+    assert run(workers).ret == 0
+    summary = summarise([record()], created=1.0)
+    assert (summary.counts.passed, summary.counts.xfailed, summary.verdict) == (1, 3, Verdict.PASS)
+
+
+SHARED = """
+import pytest
+@pytest.fixture(scope="module")
+def shop():
+    yield
+    assert False, "shop still open"
+@pytest.fixture
+def own():
+    yield
+    assert False, "own still open"
+def test_good(shop): pass
+def test_own(shop, own): pass
+def test_last(shop): {body}
+"""
+
+
+@pytest.mark.parametrize("body", ["pass", "assert 1 == 2"])
+def test_what_a_shared_fixture_leaves_is_not_covered_by_the_quarantine_of_the_last_test(
+    pytester: pytest.Pytester, run: Run, active: Path, record: Record, body: str
+) -> None:
+    """The tear-down of a test's own fixtures is; a try with one failure that counts is not in quarantine."""
+    pytester.makepyfile(test_shop=SHARED.format(body=body))
+    entries(active, "test_last", "test_own")
+    result = run()
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*shop still open*"])
+    result.assert_outcomes(passed=2 + (body == "pass"), errors=1)
+    cases = {case.test: case for case in record().cases}
+    own, last = cases["test_shop.py::test_own"], cases["test_shop.py::test_last"]  # type: ignore[index]
+    assert (own.outcome, own.counted_as) == (Outcome.ERROR, Outcome.XFAILED)
+    assert last.outcome.bad
+    assert last.counted_as is last.outcome

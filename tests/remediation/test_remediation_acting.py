@@ -104,6 +104,25 @@ def test_a_killed_server_is_restarted(site: Site, store: LeaseStore, provide: Pr
     assert find_server(site, f"localhost:{endpoint.port}")[1] == endpoint
 
 
+def test_a_server_that_answers_is_not_restarted(site: Site, provide: Provide) -> None:
+    """It came back while somebody read the suggestion; a restart would empty the cache under its users."""
+    import redis
+
+    endpoint = provide("cache").endpoints[0]
+    with redis.Redis.from_url(endpoint.url) as client:
+        client.set("work", "1")
+        outcome = apply(site, suggestion("restart-service", f"localhost:{endpoint.port}"))
+        assert outcome.helped, outcome
+        assert "answers already" in outcome.done
+        assert client.get("work") == b"1"
+
+
+def test_a_port_that_cannot_be_is_no_surprise(site: Site) -> None:
+    """A number from a message may be anything."""
+    outcome = apply(site, suggestion("free-port", "99999"))
+    assert (outcome.helped, outcome.done) == (False, "")
+
+
 def test_a_server_that_is_not_ours_is_not_touched(site: Site) -> None:
     with socket.create_server(("127.0.0.1", 0)) as theirs:
         port = theirs.getsockname()[1]
@@ -134,12 +153,17 @@ os._exit(9)
 """
 
 
-def test_the_port_of_our_own_orphan_is_freed(site: Site, root: Path) -> None:
-    """A process brought a server up and died; nobody takes the server down but us."""
+def orphaned(root: Path) -> str:
+    """Have a process bring a server up and die; nobody takes the server down but us. Return its port."""
     command = [sys.executable, "-c", _ORPHAN, str(root), str(root.parent / "state")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     port = done.stdout.strip()
     assert port, done.stderr
+    return port
+
+
+def test_the_port_of_our_own_orphan_is_freed(site: Site, root: Path) -> None:
+    port = orphaned(root)
     outcome = apply(site, suggestion("free-port", port))
     assert outcome.helped, outcome
     with socket.create_server(("127.0.0.1", int(port))):
@@ -162,6 +186,11 @@ def test_databases_and_templates_are_made_again_if_they_are_ours(
         assert outcome.helped, outcome
     with psycopg.connect(url_of(url, "shop_1")) as connection:
         assert connection.execute("SELECT count(*) FROM orders").fetchone() == (0,)
+        connection.execute("INSERT INTO orders VALUES (1)")
+    outcome = apply(site, suggestion("recreate-database", "shop_1"))
+    assert (outcome.helped, outcome.done) == (True, "shop_1 is there already")
+    with psycopg.connect(url_of(url, "shop_1")) as connection:  # what is there is never dropped
+        assert connection.execute("SELECT count(*) FROM orders").fetchone() == (1,)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE theirs")
     outcome = apply(site, suggestion("recreate-database", "theirs"))
@@ -169,6 +198,8 @@ def test_databases_and_templates_are_made_again_if_they_are_ours(
     outcome = apply(site, suggestion("rebuild-template"))
     assert outcome.helped, outcome
     assert "built tk_template_" in outcome.done
+    (root / "schema").rename(root / "gone")  # no template can be made: none is needed for what is there
+    assert apply(site, suggestion("recreate-database", "shop_1")).helped
 
 
 def test_a_cache_that_does_not_answer_is_an_error() -> None:
@@ -195,9 +226,34 @@ def test_only_what_dead_workers_left_in_the_cache_is_cleared(site: Site, provide
         assert (dead.dbsize(), alive.dbsize(), theirs.dbsize()) == (0, 2, 1)
 
 
-def test_a_disk_is_swept_and_what_cannot_be_done_is_told(site: Site) -> None:
+def test_a_worker_that_claims_meanwhile_keeps_its_database(
+    provide: Provide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Just before its owner is read, a database is claimed: that owner must be seen among the living."""
+    import redis
+
+    url = provide("cache").endpoints[0].url.rsplit("/", 1)[0]
+    read = redis.Redis.get
+    with redis.Redis.from_url(f"{url}/2", single_connection_client=True) as late:
+
+        def get(client: Any, name: str) -> Any:
+            if client.connection_pool.connection_kwargs["db"] == 2:
+                late.client_setname("toolkit-owner-late")
+                late.mset({OWNER_KEY: "toolkit-owner-late", "work": "1"})
+            return read(client, name)
+
+        monkeypatch.setattr(redis.Redis, "get", get)
+        assert clear_dead_claims(f"{url}/0") == 0
+        assert late.dbsize() == 2
+
+
+def test_a_disk_is_swept_and_what_cannot_be_done_is_told(site: Site, root: Path) -> None:
+    port = orphaned(root)
     swept = apply(site, suggestion("sweep-disk"))
     assert swept.done.startswith("removed ")
+    assert int(swept.done.split()[1]) >= 1
+    with socket.create_server(("127.0.0.1", int(port))):
+        pass
     assert swept.told.endswith("MB are free")
     nowhere = apply(site, suggestion("rebuild-environment", "httpx"))
     assert (nowhere.helped, "which environment" in nowhere.told) == (False, True)

@@ -6,9 +6,7 @@ import pytest
 
 from toolkit.analysis.failures import classify_all
 from toolkit.errors import ToolkitError
-from toolkit.plugin.fixtures import cache
 from toolkit.records import Evidence, Failure, NodeId, Outcome, ServiceHealth
-from toolkit.remediation import caches
 from toolkit.remediation.acting import ACTIONS
 from toolkit.remediation.ledger import FILE, Tried, helped_before, remember
 from toolkit.remediation.table import TABLE, suggestions
@@ -109,8 +107,3 @@ def test_the_ledger_counts_and_survives_a_torn_line(tmp_path: Path) -> None:
 def test_addresses_of_this_machine_are_one() -> None:
     assert {local(f"{host}:1") for host in ("127.0.0.1", "localhost", "::1", "[::1]")} == {"localhost:1"}
     assert local("db.example:1") == "db.example:1"
-
-
-def test_the_cache_is_claimed_and_cleared_by_the_same_key() -> None:
-    """The plugin cannot be imported from the library, so the word stands in both."""
-    assert cache.OWNER_KEY == caches.OWNER_KEY

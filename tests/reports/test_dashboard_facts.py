@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from tests.reports.made_dashboard import LETTERS, NASTY, filled, made_sources, record_of
 from toolkit.analysis.forecast import forecasts, learned_runs
 from toolkit.analysis.likelihood import Ledger
-from toolkit.analysis.past import Past, place_of
+from toolkit.analysis.past import Past, past_of, place_of
 from toolkit.analysis.prediction import Model
 from toolkit.errors import MissingExtra
+from toolkit.history.store import History
 from toolkit.records import Outcome, RunRecord, RunStarted
 from toolkit.reports.dashboard.columns import FLOOR, STEP, columns, quantised
 from toolkit.reports.dashboard.facts import Facts
@@ -324,3 +325,18 @@ def test_a_model_says_whether_it_was_trained(monkeypatch: pytest.MonkeyPatch) ->
     trained = Model(Ledger(), trees=object())
     monkeypatch.setattr("toolkit.reports.dashboard.outlook.train", lambda _runs: trained)
     assert model_of([])[1].startswith("learned from earlier runs")
+
+
+def test_the_past_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The outlook is made of the past that the sources have read."""
+    read: list[History] = []
+
+    def counted(history: History) -> Past:
+        read.append(history)
+        return past_of(history)
+
+    for module in ("toolkit.reports.dashboard.sources", "toolkit.analysis.state"):
+        monkeypatch.setattr(f"{module}.past_of", counted)
+    with filled(tmp_path) as history:
+        read_sources(history, newest_build(history), created=2e9)
+    assert len(read) == 1

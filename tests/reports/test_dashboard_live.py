@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 
+import msgspec
 import pytest
 from invoke.program import Program
 
@@ -182,3 +183,17 @@ def test_the_terminal_follows_a_run_until_it_ends(
     assert "run-9: 2 of 2 tests, 1 bad" in capsys.readouterr().out
     Program(namespace=ns).run(["invoke", "reports.watch"], exit=False)
     assert "no run goes on" in capsys.readouterr().out
+
+
+def test_a_failure_in_quarantine_is_not_counted_while_the_run_goes_on(config: Config, going: Journal) -> None:
+    """It is listed with its cause all the same, as a change of its test."""
+    shielded = msgspec.structs.replace(case_of(NEXT, "f", 5, 3).attempts[0], quarantined=True)
+    going.write(shielded)
+    found = progress_of(going.path.parent, {}, EPOCH + 99_010)
+    assert (found.done, found.bad) == (2, 0)
+    told = json.loads(LiveBoard(config).look().facts)
+    assert (told["summary"]["failed"], told["summary"]["xfailed"]) == (0, 1)
+    assert [group["count"] for group in told["groups"]] == [1]
+    (point,) = [point for point in told["trend"] if point["run"] == "run-9"]
+    assert (point["bad"], point["skipped"]) == (0, 1)
+    assert [module["bad"] for module in told["modules"]] == [0]

@@ -5,6 +5,7 @@ import shutil
 import signal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from toolkit.records import Attempt, CaseResult, NodeId, Outcome, RunRecord, RunStarted, WorkerLost
@@ -224,6 +225,38 @@ def test_runs_are_summed_up_like_files() -> None:
     assert summary.elapsed == 5.0
     assert summary.parts[0].source == "unit 3.12.1 shard 1/2"
     assert len(summary.details) == 3
+
+
+def quarantined_run() -> RunRecord:
+    """A run whose only failures, of which one was tried twice, are in quarantine."""
+    record = run_record(Outcome.PASSED, Outcome.FAILED, Outcome.ERROR)
+    cases = [
+        msgspec.structs.replace(
+            case,
+            attempts=tuple(
+                msgspec.structs.replace(
+                    attempt, quarantined=attempt.outcome.bad, reason="quarantined until 2999"
+                )
+                for attempt in case.attempts * (1 + (case.outcome is Outcome.ERROR))
+            ),
+        )
+        for case in record.cases
+    ]
+    return msgspec.structs.replace(record, cases=tuple(cases))
+
+
+def test_failures_in_quarantine_are_counted_as_expected_and_spoil_no_verdict(tmp_path: Path) -> None:
+    """What pytest ended with 0 is good in the summary, in junit.xml, and in whoever reads that."""
+    from toolkit.reports.writing import write_reports
+
+    summary = write_reports([quarantined_run()], tmp_path)
+    counts = summary.counts
+    assert (counts.failed, counts.errors, counts.skipped, counts.xfailed, counts.flaky) == (0, 0, 2, 2, 0)
+    assert (summary.verdict, summary.details, summary.causes) == (Verdict.PASS, [], [])
+    shutil.copy(tmp_path / "junit.xml", tmp_path / "copy.xml")
+    again = total(tmp_path / "copy.xml")
+    assert (again.counts.tests, again.counts.xfailed, again.counts.flaky) == (3, 2, 0)
+    assert again.verdict is Verdict.PASS
 
 
 def test_what_is_missing_is_told_and_spoils_the_verdict() -> None:

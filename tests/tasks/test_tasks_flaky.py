@@ -138,3 +138,12 @@ def test_confirm(invoke: Run, project: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert (code, "no server" in err) == (4, True)
     assert invoke("flaky.confirm", FLAKY, "--rate=2")[0] == 2
     assert not list(project.glob(".toolkit/runs/*")), "trials leave no trace in the history"
+
+
+def test_a_quarantine_that_cannot_be_written_is_an_error_with_a_name(invoke: Run, project: Path) -> None:
+    (project / "pyproject.toml").write_text(
+        '[tool.toolkit.flaky]\nquarantine = "pyproject.toml/quarantine.toml"\n', encoding="utf-8"
+    )
+    code, _, err = invoke("flaky.quarantine", FLAKY, "--owner=@me", "--reason=late")
+    assert code == 1
+    assert "quarantine.toml: cannot be written" in err

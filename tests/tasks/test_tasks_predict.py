@@ -96,3 +96,11 @@ def test_evaluate(invoke: Run, project: Path) -> None:
 def test_a_project_without_git_is_no_error(invoke: Run, project: Path) -> None:
     (project / ".git").rename(project / "gone")
     assert invoke("predict.show", "--json")[0] == 0
+
+
+def test_forecasts_that_cannot_be_kept_are_an_error_with_a_name(invoke: Run, project: Path) -> None:
+    (project / ".toolkit" / "predictions.json").mkdir()
+    code, _, err = invoke("predict.train")
+    assert code == 1
+    assert "predictions.json: cannot be written" in err
+    assert not list((project / ".toolkit").glob("*predictions.json.*"))

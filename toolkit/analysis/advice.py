@@ -4,6 +4,7 @@ Every rule is one function from the figures to pieces of advice; the strongest c
 constants of this module, chosen so that what is named is worth an hour of a person.
 """
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
@@ -97,12 +98,13 @@ def _flaky(tests: Iterable[FlakyTest]) -> Iterator[Advice]:
         if one.state != "flaky":
             continue
         told = f"fails in {one.rate:.0%} of runs on the same code ({one.low:.0%} to {one.high:.0%})"
+        test = shlex.quote(one.test)
         if one.kind == "order":
-            action = f"find what it depends on: invoke tests.bisect {one.test}"
+            action = f"find what it depends on: invoke tests.bisect {test}"
         elif one.kind == "infrastructure":
-            action = f"see which server it misses: invoke failures.show {one.test}"
+            action = f"see which server it misses: invoke failures.show {test}"
         else:
-            action = f"mend it, or until then: invoke flaky.quarantine {one.test}"
+            action = f"mend it, or until then: invoke flaky.quarantine {test} --owner OWNER --reason REASON"
         yield Advice(
             rule=f"flaky-{one.kind}", subject=one.test, evidence=told, action=action, weight=10 * one.rate
         )

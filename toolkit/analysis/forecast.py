@@ -1,5 +1,6 @@
 """From the history to a forecast: which tests are likely to fail next, why, and what to do about it."""
 
+import shlex
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import groupby
@@ -68,14 +69,24 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True):
     apfd: float | None
 
 
-def learned_runs(past: Past, changed: Changed = lambda _before, _after: ()) -> list[list[Result]]:
+def learned_runs(
+    past: Past,
+    changed: Changed = lambda _before, _after: (),
+    cofailures: CoFailures | None = None,
+) -> list[list[Result]]:
     """Return what each run says, oldest first, with how much its changes concerned each test.
 
     Skipped and expectedly failed results say nothing; a late pass counts as a failure, since the order is
     about what is worth running first.
+
+    Args:
+        past: results of all tests.
+        changed: tells which files changed between two runs.
+        cofailures: learns what failed after which changes, for those who go on asking it.
     """
     runs = _results_by_run(past)
-    told, cofailures, before = [], CoFailures(), ""
+    cofailures = CoFailures() if cofailures is None else cofailures
+    told, before = [], ""
     for run, rows in runs:
         files = changed(before, run) if before else ()
         touched = cofailures.touched([test for test, _, _ in rows], files)
@@ -140,16 +151,17 @@ def _forecast(one: Prediction, kind: str) -> Forecast:
 
 
 def _actions(one: Prediction, kind: str) -> Iterable[str]:
+    test = shlex.quote(one.test)
     if kind == "order":
-        yield f"find what it depends on: invoke tests.bisect {one.test}"
+        yield f"find what it depends on: invoke tests.bisect {test}"
     elif kind:
-        yield f"it is flaky ({kind}): invoke flaky.show {one.test}"
+        yield f"it is flaky ({kind}): invoke flaky.show {test}"
     if any("the change" in factor for factor in one.factors):
         yield "run it before you commit: the change concerns it"
     if one.risk == "high" and not kind:
-        yield f"it fails nearly always: see why with invoke failures.show {one.test}"
+        yield f"it fails nearly always: see why with invoke failures.show {test}"
     elif not kind:
-        yield f"look at its last failures: invoke history.test {one.test}"
+        yield f"look at its last failures: invoke history.test {test}"
     yield "let it run first: --order=smart"
 
 

@@ -38,9 +38,9 @@ class RunFigures(msgspec.Struct, frozen=True, kw_only=True):
         runs: how many.
         green: how many of them had no failure, ended, and missed no test.
         results: one per test and run.
-        passed: of the results; those that passed late are in ``late`` as well.
+        passed: of the results, also unexpectedly; those that passed late are in ``late`` as well.
         bad: failed, in error or crashed.
-        skipped: of the results; they count neither for nor against.
+        skipped: of the results, also those that failed as expected; they count neither for nor against.
         late: good only after a retry.
         success: passed ÷ (passed + bad), 0 … 1; None: nothing ran.
         work: seconds of all attempts, summed.
@@ -76,7 +76,7 @@ class TestFigures(msgspec.Struct, frozen=True, kw_only=True):
         bad: of the results.
         late: good only after a retry.
         skipped: of the results.
-        success: good ÷ (good + bad), 0 … 1; None: nothing ran.
+        success: good ÷ (good + bad), 0 … 1, expected failures left out; None: nothing ran.
         stability: share of neighbouring results of a test that are alike, 0 … 1; None: no neighbours.
         typical: seconds of one execution of all of them: the sum of their median durations.
         durations: how the duration of one result is spread.
@@ -143,7 +143,7 @@ def run_figures(runs: Sequence[RunRow], label: str = "") -> RunFigures:
     """Add up runs."""
     ended = [(run, run.wall) for run in runs if run.wall is not None]
     wall = sum(seconds for _, seconds in ended)
-    passed, bad = sum(run.passed + run.xpassed + run.xfailed for run in runs), sum(run.bad for run in runs)
+    passed, bad = sum(run.passed + run.xpassed for run in runs), sum(run.bad for run in runs)
     return RunFigures(
         label=label,
         runs=len(runs),
@@ -151,7 +151,7 @@ def run_figures(runs: Sequence[RunRow], label: str = "") -> RunFigures:
         results=sum(run.tests for run in runs),
         passed=passed,
         bad=bad,
-        skipped=sum(run.skipped for run in runs),
+        skipped=sum(run.skipped + run.xfailed for run in runs),
         late=sum(run.flaky for run in runs),
         success=_share(passed, passed + bad),
         work=sum(run.duration for run in runs),
@@ -172,7 +172,9 @@ def _each_run_group(runs: Sequence[RunRow], key: Callable[[RunRow], str]) -> tup
 class _Row:
     """The newest results of one test, counted once for all groups that it belongs to."""
 
-    __slots__ = ("alike", "bad", "durations", "file", "late", "pairs", "ran", "skipped", "test", "typical")
+    __slots__ = (
+        "alike", "bad", "durations", "expected", "file", "late", "pairs", "ran", "skipped", "test", "typical",
+    )  # fmt: skip
 
     def __init__(self, row: Recent) -> None:
         letters = row.verdicts
@@ -182,6 +184,7 @@ class _Row:
         self.bad = sum(count for letter, count in told.items() if letter in BAD)
         self.late = sum(count for letter, count in told.items() if letter.isupper())
         self.skipped = told["s"] + told["S"]
+        self.expected = told["x"] + told["X"]
         self.durations: Sequence[float] = row.durations
         if self.skipped:
             pairs = zip(letters, row.durations, strict=True)
@@ -206,6 +209,7 @@ def _each_test_group(pairs: Iterable[tuple[str, _Row]]) -> tuple[TestFigures, ..
 def _test_figures(label: str, rows: Sequence[_Row]) -> TestFigures:
     ran, bad = sum(row.ran for row in rows), sum(row.bad for row in rows)
     skipped = sum(row.skipped for row in rows)
+    judged = ran - sum(row.expected for row in rows)
     return TestFigures(
         label=label,
         tests=len(rows),
@@ -213,7 +217,7 @@ def _test_figures(label: str, rows: Sequence[_Row]) -> TestFigures:
         bad=bad,
         late=sum(row.late for row in rows),
         skipped=skipped,
-        success=_share(ran - bad, ran),
+        success=_share(judged - bad, judged),
         stability=_share(sum(row.alike for row in rows), sum(row.pairs for row in rows)),
         typical=sum(row.typical for row in rows),
         durations=spread(list(chain.from_iterable(row.durations for row in rows))),

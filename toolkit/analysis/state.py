@@ -8,7 +8,7 @@ from toolkit.analysis.advice import Advice, advise
 from toolkit.analysis.flakiness import flakiness_of
 from toolkit.analysis.flaky import FlakyTest
 from toolkit.analysis.metrics import Metrics, metrics_of
-from toolkit.analysis.past import past_of
+from toolkit.analysis.past import Past, past_of
 from toolkit.analysis.trends import Trend, run_trends, test_trends
 from toolkit.history.store import History
 
@@ -23,14 +23,17 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     advice: tuple[Advice, ...]
 
 
-def analyse(history: History, *, owner: Callable[[str], str] = lambda _file: "") -> Analysis:
+def analyse(
+    history: History, past: Past | None = None, *, owner: Callable[[str], str] = lambda _file: ""
+) -> Analysis:
     """Compute everything.
 
     Args:
         history: of the project.
+        past: of the same history, if it was read already.
         owner: file → its owners, see :mod:`toolkit.analysis.owners`.
     """
-    past = past_of(history)
+    past = past_of(history) if past is None else past
     runs = history.runs(limit=None)
     metrics = metrics_of(runs, past.recent, owner=owner)
     trends = run_trends(runs)

@@ -82,7 +82,7 @@ _METRICS: Mapping[str, Callable[[RunRow], float]] = {
     "wall": lambda run: run.wall or 0.0,
     "work": lambda run: run.duration,
     "tests": lambda run: float(run.tests),
-    "success": lambda run: 1.0 - run.bad / max(1, run.tests - run.skipped),
+    "success": lambda run: 1.0 - run.bad / max(1, run.tests - run.skipped - run.xfailed),
     "late": lambda run: run.flaky / run.tests,
 }
 

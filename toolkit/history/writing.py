@@ -232,7 +232,7 @@ def _failures(run: int, test: int, case: CaseResult, texts: Texts) -> Iterator[R
 
 def _run_row(record: RunRecord, cases: Sequence[CaseResult], number: int, origin: str, size: int) -> Row:
     header = record.header
-    count = Counter(case.outcome for case in cases)
+    count = Counter(case.counted_as for case in cases)
     names = (
         header.run, origin, size, header.build, header.project, header.profile, header.python,
         header.environment, header.commit, header.branch, header.host,

@@ -35,7 +35,7 @@ def junit_xml(runs: Iterable[RunRecord]) -> Iterator[str]:
 
 
 def _suite(run: RunRecord) -> Iterator[str]:
-    header, outcomes = run.header, [case.outcome for case in run.cases]
+    header, outcomes = run.header, [case.counted_as for case in run.cases]
     yield _tag(
         "testsuite",
         name=" ".join(filter(None, (header.project, header.profile, header.python))) or "tests",
@@ -90,12 +90,17 @@ def _case(case: CaseResult) -> str:
     classname, name, file = _address(case.test)
     bad = [attempt for attempt in case.attempts if attempt.outcome.bad]
     told, others = (bad[0], bad[1:]) if case.outcome.bad else (case.attempts[-1], bad)
+    shielded = case.attempts[-1].quarantined
+    if shielded:  # an expected failure, neither a flaky one nor a rerun
+        told, others = case.attempts[-1], []
     properties = {
         **_identity(case.test, classname, name, file),
         **({OUTCOME: case.outcome.value} if case.outcome is Outcome.XPASSED else {}),
     }
     inside = _properties(properties) if properties else ""
-    inside += _verdict(told) + "".join(_other(attempt, case.outcome.bad) for attempt in others)
+    inside += _verdict(told, shielded=shielded) + "".join(
+        _other(attempt, case.outcome.bad) for attempt in others
+    )
     start = _tag(
         "testcase",
         classname=classname,
@@ -124,9 +129,10 @@ def _identity(test: NodeId, classname: str, name: str, file: str) -> dict[str, s
     return {} if same else {NODE_ID: test}
 
 
-def _verdict(attempt: Attempt) -> str:
-    if attempt.outcome in _SKIPS:
-        kind = XFAIL if attempt.outcome is Outcome.XFAILED else "pytest.skip"
+def _verdict(attempt: Attempt, *, shielded: bool) -> str:
+    if attempt.outcome in _SKIPS or shielded:
+        expected = shielded or attempt.outcome is Outcome.XFAILED
+        kind = XFAIL if expected else "pytest.skip"
         return _tag("skipped", type=kind, message=attempt.reason)[:-1] + "/>"
     if not attempt.outcome.bad:
         return ""

@@ -32,7 +32,7 @@ PORTS = {
 TAIL = 65_536
 """Bytes at the end of a neighbour's journal that are looked at."""
 _URL = re.compile(
-    r"^(?P<scheme>[a-z][a-z0-9.-]*)(?:\+\w+)?://(?:[^@/]*@)?"
+    r"^(?P<scheme>[a-z][a-z0-9.-]*)(?:\+\w+)?://(?:[^/]*@)?"
     r"(?P<host>\[[0-9a-f:]+\]|[^:/?#]+)(?::(?P<port>\d+))?"
 )
 _BEGUN = re.compile(rb'"kind":"begun","test":("(?:[^"\\]|\\.)*")')

@@ -3,6 +3,9 @@
 To pytest and to all other plugins such a failure looks like an expected one (xfail), so neither the exit code
 nor ``--maxfail`` counts it; the terminal lists it as quarantined, and our record says that the test failed.
 A test whose worker dies fails the run, in quarantine or not. An entry that has expired only explains.
+
+What a module, class or session tears down is reported at whichever test runs last. A tear-down that ends more
+than its test is therefore never the quarantined test's own: it fails the run.
 """
 
 import datetime as dt
@@ -71,6 +74,9 @@ class Quarantined:
 
         entry = entry_of(identity(item), self._entries)
         if entry is None:
+            return
+        standing = item.session._setupstate.stack  # noqa: SLF001 - what is still set up, as the runner knows it
+        if report.when == "teardown" and item.parent not in standing:
             return
         if entry.expired(self._today):
             said = f"its quarantine expired on {entry.expires} (owner {entry.owner}: {entry.reason})"

@@ -311,12 +311,13 @@ class Recorder:
         )
         if not outcomes.all_passed(reports):
             outcome, counted = outcomes.verdict(reports)
+            bad = [report for report in reports if outcomes.is_bad(report)]
             attempt = msgspec.structs.replace(
                 attempt,
                 outcome=outcome,
                 counted=counted,
                 reason=outcomes.reason(reports),
-                quarantined=any(outcomes.QUARANTINED in report.__dict__ for report in reports),
+                quarantined=bool(bad) and all(outcomes.QUARANTINED in report.__dict__ for report in bad),
                 failures=self._described(reports),
                 evidence=self._evidence,
             )

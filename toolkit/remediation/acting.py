@@ -27,6 +27,7 @@ from toolkit.services.environment import Endpoint, Environment, environments
 ENOUGH = 64 << 20
 """Bytes that must be free on a disk that was swept."""
 INSTALL_SECONDS = 900.0
+LAST_PORT = 65_535
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +95,8 @@ def find_server(site: Site, address: str) -> tuple[Environment, Endpoint]:
 
 def _restart(site: Site, address: str) -> str:
     environment, endpoint = find_server(site, address)
+    if provisioning.state_of(endpoint) == "ready":  # it came back since, and others may be using it
+        return f"{endpoint.service} of {environment.name} answers already"
     control.restart(site.store, environment, endpoint)
     processes.let_go()
     return f"restarted {endpoint.service} of {environment.name}"
@@ -117,21 +120,18 @@ def _recreate(site: Site, name: str) -> str:
         there, comment = server.comment_of(name)
         if there and read_mark(comment) is None:
             raise OwnershipError(f"database {name!r} bears no mark of this toolkit, so it is not touched")
+        if there:  # made since by somebody who may be using it
+            return f"{name} is there already"
         template = ensure_template(owner, find_source(site.config.databases, site.config.root))
-        if there:
-            server.drop(name, force=True)
         server.create(name, template=template.name, comment=mark_text(owner.mark("named", key=template.key)))
     return f"created {name} from {template.name}"
 
 
 def _connects(site: Site, name: str) -> tuple[str, bool]:
-    from toolkit.databases.server import connect, driver, url_of
+    from toolkit.databases.server import connect, url_of
     from toolkit.databases.target import find_url
 
-    try:
-        connect(url_of(find_url(site.config, site.environ), name)).close()
-    except driver().Error as error:
-        return str(error).strip().partition("\n")[0], False
+    connect(url_of(find_url(site.config, site.environ), name)).close()
     return f"{name}: connected", True
 
 
@@ -194,6 +194,8 @@ def _port_is_free(_site: Site, port: str) -> tuple[str, bool]:
 
 
 def _can_bind(port: str) -> bool:
+    if int(port) > LAST_PORT:  # the number is from a message
+        return False
     with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", int(port))):
         return True
     return False

@@ -135,7 +135,7 @@ TABLE: tuple[Remedy, ...] = (
     Remedy(
         name="recreate-database",
         what="create the database again from its template",
-        steps=("drop the database {target}, if it is ours", "create it from the template", "connect to it"),
+        steps=("see that {target} is still missing", "create it from the template", "connect to it"),
         automatic=True,
         verified="one can connect to the database",
         fits=_said(
@@ -160,7 +160,7 @@ TABLE: tuple[Remedy, ...] = (
         what="empty the cache databases that dead workers left",
         steps=("find the logical databases that dead workers had claimed", "empty them"),
         automatic=True,
-        verified="no dead worker holds a database, and the server takes a write",
+        verified="no dead worker holds a database",
         fits=_said(r"OOM command not allowed|WRONGTYPE|every logical database of the Redis server is in use"),
     ),
     Remedy(
@@ -184,7 +184,7 @@ TABLE: tuple[Remedy, ...] = (
         what="remove what dead runs left on the disk",
         steps=("invoke services.sweep", "look how much is free"),
         automatic=True,
-        verified="there is more room than before, or enough",
+        verified="enough room is free",
         fits=_said(r"no space left|ENOSPC|disk (?:is |was )?full|could not extend file|quota exceeded"),
     ),
     Remedy(

@@ -13,7 +13,7 @@ FEW = 5
 
 def causes_of_runs(runs: Sequence[RunRecord]) -> list[CauseRow]:
     """Group the failures of some runs by cause, and mark those that came of an outage."""
-    bad = [case.attempts[-1] for run in runs for case in run.cases if case.outcome.bad]
+    bad = [case.attempts[-1] for run in runs for case in run.cases if case.counted_as.bad]
     found = classify_all(
         ((attempt.failures, attempt.outcome) for attempt in bad), (attempt.evidence for attempt in bad)
     )

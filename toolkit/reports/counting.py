@@ -66,12 +66,13 @@ class _Count:
     def result(self, case: CaseResult) -> None:
         """Add one test of a run."""
         counts = self.part.counts
-        counts.add(case.outcome)
+        counts.add(case.counted_as)
         counts.flaky += case.flaky
         counts.attempts += len(case.attempts)
         counts.duration += case.duration
-        notable = case.outcome.bad or case.flaky
-        row = self._row(case.test, case.outcome, case.duration, len(case.attempts), again=False, bad=notable)
+        told, tries = case.counted_as, len(case.attempts)
+        notable = told.bad or case.flaky
+        row = self._row(case.test, told, case.duration, tries, again=False, bad=notable)
         row.flaky = case.flaky
         if notable:
             self._detail(row, case.attempts, again=False)

@@ -202,7 +202,7 @@ def _advice(problem: str, model: Model) -> str:
         return f"can {', '.join(images)} be pulled? Name others by `image` in [tool.toolkit.services.*]"
     if "no space left" in problem:
         return "free some space: docker system df"
-    return "look at the lines above; `invoke doctor` tells what works on this machine"
+    return "look at the lines above; `invoke services.status` tells what is up"
 
 
 def _await_all(order: Order, lease: Lease, containers: list[Container]) -> tuple[Endpoint, ...]:

@@ -27,6 +27,7 @@ from toolkit.analysis.release import Standing, problems, standings
 from toolkit.config import Config, load_config
 from toolkit.errors import UsageError
 from toolkit.records import NodeId, node_id
+from toolkit.reports.writing import place
 from toolkit.tasks.collecting import interpreter
 from toolkit.tasks.door import print_json, task
 from toolkit.tasks.history import opened
@@ -298,11 +299,7 @@ def _text(config: Config) -> str:
 
 def _write(config: Config, text: str) -> None:
     parse_quarantine(text, config.flaky.quarantine)  # never write what cannot be read back
-    file = _file(config)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_name(f"{file.name}.new")
-    new.write_text(text, encoding="utf-8")
-    new.replace(file)
+    place(_file(config), [text])
 
 
 def _standings(config: Config, entries: Quarantine) -> tuple[Standing, ...]:

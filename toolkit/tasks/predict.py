@@ -12,11 +12,12 @@ from toolkit.analysis.cofailure import CoFailures
 from toolkit.analysis.flakiness import flakiness_of
 from toolkit.analysis.forecast import Forecast, Quality, evaluate, forecasts, learned_runs
 from toolkit.analysis.past import Past, past_of
-from toolkit.analysis.prediction import LISTED, Model, train
+from toolkit.analysis.prediction import LISTED, Result, train
 from toolkit.config import Config, load_config
 from toolkit.errors import ChangesUnknown
 from toolkit.impact.changes import changed_between, old_contents
 from toolkit.records import NodeId
+from toolkit.reports.writing import place
 from toolkit.scheduling.experience import FORECASTS
 from toolkit.tasks.door import print_json, task
 from toolkit.tasks.history import opened
@@ -51,7 +52,8 @@ def show(_context: Context, *, json: bool = False, all: bool = False, limit: int
     with opened() as history:
         past = past_of(history)
         flaky = flakiness_of(history, past)
-    model, touched = _learned(config, past, ref)
+    runs, touched = _learned(config, past, ref)
+    model = train(runs)
     found = forecasts(model, past, touched=touched, flaky=flaky)
     shown = [one for one in found if all or one.probability > LISTED][:limit]
     if json:
@@ -76,8 +78,8 @@ def train_(_context: Context, *, json: bool = False, ref: str = "") -> None:
     config = load_config()
     with opened() as history:
         past = past_of(history)
-    runs = learned_runs(past, _changed(config.root, past))
-    model, touched = train(runs), _touched(config.root, past, ref)
+    runs, touched = _learned(config, past, ref)
+    model = train(runs)
     found = forecasts(model, past, touched=touched)
     file = config.state_dir / FORECASTS
     _write(file, found)
@@ -100,10 +102,7 @@ def train_(_context: Context, *, json: bool = False, ref: str = "") -> None:
 
 def _write(file: Path, found: list[Forecast]) -> None:
     tests = {one.test: round(one.probability, 4) for one in found}
-    file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_name(f"{file.name}.new")
-    new.write_bytes(msgspec.json.encode({"made": time.time(), "tests": tests}))
-    new.replace(file)
+    place(file, [msgspec.json.encode({"made": time.time(), "tests": tests}).decode()])
 
 
 @task(name="evaluate", help={"json": AS_JSON})
@@ -134,9 +133,11 @@ def _tell(found: Quality | None) -> None:
     )
 
 
-def _learned(config: Config, past: Past, ref: str) -> tuple[Model, dict[NodeId, float]]:
-    model = train(learned_runs(past, _changed(config.root, past)))
-    return model, _touched(config.root, past, ref)
+def _learned(config: Config, past: Past, ref: str) -> tuple[list[list[Result]], dict[NodeId, float]]:
+    """Return what each run says, and how much the change at hand concerns each test."""
+    known = CoFailures()
+    runs = learned_runs(past, _changed(config.root, past), known)
+    return runs, known.touched(past.recent, _at_hand(config.root, ref))
 
 
 def _changed(root: Path, past: Past) -> Callable[[str, str], Collection[str]]:
@@ -157,29 +158,14 @@ def _changed(root: Path, past: Past) -> Callable[[str, str], Collection[str]]:
     return changed
 
 
-def _touched(root: Path, past: Past, ref: str) -> dict[NodeId, float]:
-    """Return how much the change at hand concerns each test, going by what failed after such changes."""
+def _at_hand(root: Path, ref: str) -> list[str]:
+    """Return the files that changed since ``ref``; none where git cannot tell and nobody named one."""
     try:
-        files = list(old_contents(root, ref or "HEAD"))
+        return list(old_contents(root, ref or "HEAD"))
     except ChangesUnknown:
         if ref:
             raise
-        return {}
-    cofailures, before, changed = CoFailures(), "", _changed(root, past)
-    for run, failed in _failed_by_run(past).items():
-        if before:
-            cofailures.learn(changed(before, run), failed)
-        before = run
-    return cofailures.touched(past.recent, files)
-
-
-def _failed_by_run(past: Past) -> dict[str, list[NodeId]]:
-    found: dict[str, list[NodeId]] = {run: [] for run in past.runs}
-    for test, row in past.recent.items():
-        for run, outcome, _ in row:
-            if outcome.bad and run in found:
-                found[run].append(test)
-    return found
+        return []
 
 
 ns = Tasks(show, train_, evaluate_)

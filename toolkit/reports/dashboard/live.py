@@ -165,7 +165,7 @@ def progress_of(folder: Path, durations: Mapping[NodeId, float], now: float) -> 
         run=record.header.run,
         done=len(record.cases),
         wanted=wanted,
-        bad=sum(case.outcome.bad for case in record.cases),
+        bad=sum(case.counted_as.bad for case in record.cases),
         elapsed=max(now - record.header.started, 0.0),
         remaining=remaining if record.missing else 0.0,
         running=running,

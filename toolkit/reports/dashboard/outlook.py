@@ -47,7 +47,7 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
 
 def outlook_of(history: History, past: Past) -> Outlook:
     """Analyse a history."""
-    found = analyse(history)
+    found = analyse(history, past)
     model, words = model_of(learned_runs(past))
     expected = (one for one in forecasts(model, past, flaky=found.flaky) if one.probability > LISTED)
     return Outlook(

@@ -78,7 +78,7 @@ def _module(file: str, cases: Iterable[CaseResult]) -> Module:
     return Module(
         file=file,
         tests=len({case.test for case in cases}),
-        bad=sum(case.outcome.bad for case in cases),
+        bad=sum(case.counted_as.bad for case in cases),
         duration=sum(case.duration for case in cases),
         memory=max(peaks, default=None),
     )
@@ -143,8 +143,8 @@ def _fresh(record: RunRecord) -> Point:
         branch=header.branch,
         commit=header.commit,
         tests=len(cases),
-        bad=sum(case.outcome.bad for case in cases),
-        skipped=sum(case.outcome in {Outcome.SKIPPED, Outcome.XFAILED} for case in cases),
+        bad=sum(case.counted_as.bad for case in cases),
+        skipped=sum(case.counted_as in {Outcome.SKIPPED, Outcome.XFAILED} for case in cases),
         flaky=sum(case.flaky for case in cases),
         duration=sum(case.duration for case in cases),
         wall=None if record.finished is None else record.finished - header.started,
