@@ -299,7 +299,7 @@ class Recorder:
             worker=self.worker,
             order=self._order,
             started=reports[0].start,
-            cpu=cpu - self._cpu,
+            cpu=max(cpu - self._cpu, 0.0),  # two clocks of the kernel, rounded apart
             memory=memory,
             file=path if "\\" not in path else path.replace("\\", "/"),
             line=None if line is None else line + 1,

@@ -16,7 +16,7 @@ _UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 class Meter:
-    """Reads CPU time and peak memory: two system calls before and two after, a microsecond each.
+    """Reads CPU time and peak memory: two system calls before and two after.
 
     On Linux the peak is set back at the beginning of each attempt by writing 5 to ``/proc/self/clear_refs``
     (proc(5)), so it is that attempt's own. Where that is not possible, it is the highest peak so far, which
@@ -62,7 +62,8 @@ class Meter:
             children = resource.getrusage(resource.RUSAGE_CHILDREN)
             self._children = children.ru_utime + children.ru_stime
             peak = own.ru_maxrss * _UNIT
-            return time.process_time() + self._children, peak if peak > self._floor else _own_peak(peak)
+            used = own.ru_utime + own.ru_stime + self._children
+            return used, peak if peak > self._floor else _own_peak(peak)
 
         def _cpu(self) -> float:
             """Return CPU seconds; of the children, those known at the last reading, to save a call."""
