@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,16 +27,18 @@ PYTHONS = ("3.11", "3.12", "3.13")
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".toolkit" / "third_party"
 
-NOXFILE = """\
-# /// script
-# dependencies = ["nox>=2025.5.1", "nox-invoke-toolkit"]
-# ///
-import nox
-from toolkit.config import load_config
-from toolkit.sessions import add_profile_sessions
-nox.options.default_venv_backend = "uv|virtualenv"
-add_profile_sessions(load_config())
-"""
+NOXFILE = textwrap.dedent(  # indented: uv would read its first lines as this script's own
+    """\
+    # /// script
+    # dependencies = ["nox>=2025.5.1", "nox-invoke-toolkit"]
+    # ///
+    import nox
+    from toolkit.config import load_config
+    from toolkit.sessions import add_profile_sessions
+    nox.options.default_venv_backend = "uv|virtualenv"
+    add_profile_sessions(load_config())
+    """
+)
 TASKS = "from toolkit.tasks import ns\n"
 
 
