@@ -6,15 +6,16 @@ The map. Each folder serves one of the four words; a module imports only from li
 .. code-block:: text
 
     sessions | tasks | plugin            the doors: nox, invoke, pytest (nobody imports them)
-    remediation                          from the cause of failures to what mends it, done and proven
-    reports                              what people and CI read: JUnit XML, JSON, Markdown, HTML, terminal
+    cluster                              batches of tests on machines of a Dask cluster
+    remediation | reports                from causes to what mends them, done and proven; what people and CI
+                                         read: JUnit XML, JSON, Markdown, HTML, dashboard, metrics, terminal
     impact | scheduling | analysis       decisions: values in, values out, no I/O
                                          (analysis.failures: why a test failed; .flaky, .metrics, .trends,
                                          .forecast: what the history says; .state: all of it at once)
     scenarios                            real test data from the real schema, and its removal
     databases                            what tests do to PostgreSQL: templates, clones, shards, cleanup
     services                             where real servers run: containers, local processes, elsewhere by URL
-    history                              what happened before: SQLite or PostgreSQL
+    history | tracing                    what happened before: SQLite or PostgreSQL; what a test touches
     leases                               who owns what was created, and is the owner alive
     config                               [tool.toolkit] as frozen types
     junit | journal                      JUnit XML of every runner; the files a run writes, line by line
