@@ -47,6 +47,7 @@ class Servers:
         self._owner = self._store.owner()
         self._up: dict[str, Environment] = {}
         self._somebody: subprocess.Popen[str] | None = None
+        self._told: dict[str, str] = {}
 
     def urls(self, runtime: RuntimeName) -> dict[str, str]:
         """Return the URLs of a runtime's servers, by variable."""
@@ -85,9 +86,9 @@ class Servers:
                 stdout=subprocess.PIPE,
                 text=True,
             )
-        assert self._somebody.stdout is not None
-        found: dict[str, str] = json.loads(self._somebody.stdout.readline())
-        return found
+            assert self._somebody.stdout is not None
+            self._told = json.loads(self._somebody.stdout.readline())  # it says so once
+        return self._told
 
     def close(self) -> None:
         """Take everything down; an engine that is just being restarted by another test is waited for."""

@@ -127,6 +127,35 @@ def test_alembic_without_a_place_of_its_scripts_takes_all(tmp_path: Path, find: 
         find(alembic="alembic.ini")
 
 
+@pytest.mark.parametrize(
+    "locations",
+    ["%(here)s/db/versions %(here)s/../more", "db/versions, more", "db/versions\n  more", "db/versions:more"],
+)
+def test_alembic_with_several_folders_of_versions_takes_them_all(
+    tmp_path: Path, find: Find, locations: str
+) -> None:
+    """However they are parted; also beside the folder of the configuration. Hidden ones are left out."""
+    write_alembic(tmp_path)
+    (tmp_path / "more").mkdir()
+    folder = tmp_path / "ini" if ".." in locations else tmp_path
+    folder.mkdir(exist_ok=True)
+    text = f"[alembic]\nscript_location = db\nversion_locations = {locations}\n"
+    (folder / "alembic.ini").write_text(text, encoding="utf-8")
+    name = (folder / "alembic.ini").relative_to(tmp_path).as_posix()
+    before = find(alembic=name).key
+    (tmp_path / "more" / "c3.py").touch()
+    assert find(alembic=name).key != before
+
+
+def test_alembic_with_a_folder_of_versions_that_cannot_be_told_takes_all(tmp_path: Path, find: Find) -> None:
+    write_alembic(tmp_path)
+    text = "[alembic]\nscript_location = db\nversion_locations = C:\\db package:more\n"
+    (tmp_path / "alembic.ini").write_text(text, encoding="utf-8")
+    before = find(alembic="alembic.ini").key
+    (tmp_path / "x.py").touch()
+    assert find(alembic="alembic.ini").key != before
+
+
 MODELS = """
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column

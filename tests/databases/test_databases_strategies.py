@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.databases.server import Server
+from toolkit.databases.server import Server, connect, url_of
 from toolkit.databases.strategies import SMALL, strategy_for
 
 
@@ -22,9 +22,13 @@ def test_the_choice_is_the_one_that_was_measured(version: int, fsync: bool, size
 def test_every_way_gives_the_same_copy(server: Server, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     of, name = "copied", "copy"
     server.create(of)
+    with connect(url_of(server.url, of)) as connection:
+        connection.execute("CREATE TABLE book (title text); INSERT INTO book VALUES ('Ulysses')")
     monkeypatch.setattr(server, "_how", lambda _template: how)
     server.create(name, template=of, comment="mine")
     assert server.comment_of(name) == (True, "mine")
+    with connect(url_of(server.url, name)) as connection:
+        assert connection.execute("SELECT title FROM book").fetchall() == [("Ulysses",)]
     for each in (name, of):
         server.drop(each)
 

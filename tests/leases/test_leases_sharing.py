@@ -112,6 +112,95 @@ def test_the_last_holder_waits_for_those_who_may_still_ask(tmp_path: Path, thing
     assert (things.made, things.removed) == (["thing"], ["thing"])
 
 
+def test_a_resource_is_gone_before_it_is_made_again(tmp_path: Path, things: Things) -> None:
+    """Of the same name, it may be the same database: the last holder would remove the new one."""
+    last, new = member(tmp_path), member(tmp_path)
+    steps: list[str] = []
+    begun = threading.Event()
+
+    def remove(_value: Any) -> None:
+        begun.set()
+        time.sleep(0.2)  # long enough for the other one to come in between, were it let in
+        steps.append("removed")
+
+    def make() -> None:
+        begun.wait(60)
+        new.hold("thing", lambda: steps.append("made"), things.removed.append)
+
+    last.hold("thing", things.make(), remove)
+    other = threading.Thread(target=make)
+    other.start()
+    last.release()
+    other.join()
+    assert steps == ["removed", "made"]
+    new.release()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_is_just_making_something_is_not_taken_for_a_dead_one(
+    tmp_path: Path, things: Things
+) -> None:
+    """Nothing of it is there yet but a lock; who comes next waits for it instead of making another."""
+    begun, go_on = threading.Event(), threading.Event()
+    one, same = member(tmp_path), member(tmp_path)
+
+    def make() -> str:
+        begun.set()
+        go_on.wait(60)
+        return things.make()()
+
+    asking = [threading.Thread(target=one.hold, args=("thing", make, things.removed.append))]
+    asking[0].start()
+    begun.wait(60)
+    member(tmp_path, "other").arrive()
+    assert list(tmp_path.glob("run-*/*.lock"))
+    asking.append(threading.Thread(target=same.hold, args=("thing", things.make(), things.removed.append)))
+    asking[1].start()
+    go_on.set()
+    for thread in asking:
+        thread.join()
+    assert things.made == ["thing"]
+    one.release()
+    same.release()
+
+
+def test_who_arrives_while_the_empty_folder_is_removed_is_present(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = sharing.write_private
+    removed: list[Path] = []
+
+    def late(path: Path, data: bytes) -> None:
+        if not removed:
+            removed.append(path.parent)
+            path.parent.rmdir()
+            path.parent.parent.rmdir()
+        write(path, data)
+
+    monkeypatch.setattr(sharing, "write_private", late)
+    member(tmp_path).arrive()
+    assert [file.parent for file in tmp_path.rglob("present/*")] == removed
+
+
+def test_what_the_absent_said_goes_and_what_the_present_say_stays(tmp_path: Path) -> None:
+    """Also half-written files; the folder goes with the last."""
+    living, gone = new_owner("process"), new_owner("process", pid=2**22 + 1)
+    (tmp_path / "run" / "present").mkdir(parents=True)
+    for name, data in (
+        (living.id, msgspec.json.encode(living)),
+        (gone.id, msgspec.json.encode(gone)),
+        (".x", b""),
+    ):
+        (tmp_path / "run" / "present" / name).write_bytes(data)
+    member(tmp_path, "other").arrive()
+    assert {file.name for file in (tmp_path / "run").rglob("*")} == {"present", living.id, gone.id, ".x"}
+    sharing._remove_the_absent(tmp_path / "run" / "present")
+    assert [file.name for file in (tmp_path / "run" / "present").iterdir()] == [living.id]
+    (tmp_path / "run" / "present" / living.id).unlink()
+    member(tmp_path, "other").arrive()
+    assert not (tmp_path / "run").exists()
+
+
 def test_two_runs_share_nothing(tmp_path: Path, things: Things) -> None:
     one, other = member(tmp_path, "one"), member(tmp_path, "other")
     for each in (one, other):

@@ -44,6 +44,26 @@ def test_any_shape_is_masked(secret: str) -> None:
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_file_that_cannot_be_imported_shows_none(
+    active: Path, pytester: pytest.Pytester, secret: str, workers: str
+) -> None:
+    """Neither on the terminal nor in JUnit XML nor in the journal."""
+    pytester.makepyfile(
+        """
+        import os, sys
+        url = os.environ["DATABASE_URL"]
+        print(url)
+        raise OSError(f"no answer from {url}")
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-n", workers, "-vv", "--junitxml=x.xml")
+    result.stdout.fnmatch_lines(["*no answer from postgresql://test:[*][*][*]@127.0.0.1:5432/test*"])
+    written = [path.read_text() for path in active.rglob("*") if path.suffix in {".xml", ".jsonl"}]
+    texts = [result.stdout.str(), result.stderr.str(), *written]
+    assert not [text for text in texts if secret in text or secret[:12] in text]
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
 def test_no_report_shows_a_password(
     active: Path, pytester: pytest.Pytester, secret: str, workers: str
 ) -> None:

@@ -3,6 +3,7 @@
 import configparser
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -89,19 +90,30 @@ def _sql_files(folder: Path) -> list[Path]:
 
 
 def _alembic_files(file: Path, root: Path) -> list[Path]:
-    """Return the Python files of Alembic's ``script_location``; of all folders where it cannot be told.
+    """Return the Python files of Alembic's ``script_location`` and ``version_locations``.
 
-    It is relative to the working directory, which is the root, unless it begins with ``%(here)s``.
+    They are relative to the working directory, which is the root, unless they begin with ``%(here)s``. Where
+    one of them cannot be told, all files beside and below the configuration are taken, too.
     """
     parser = configparser.RawConfigParser()
     try:
         parser.read(file, encoding="utf-8")
     except configparser.Error as error:
         raise ConfigError(f"{file}: {error}") from error
-    location = parser.get("alembic", "script_location", fallback="").replace("%(here)s", str(file.parent))
-    folder = root / location if location and (root / location).is_dir() else file.parent
-    found = sorted(folder.rglob("*.py"))
-    return [path for path in found if not any(part[0] == "." for part in path.relative_to(folder).parts)]
+    scripts = parser.get("alembic", "script_location", fallback="")
+    versions = re.split(r"[\s,;:]+", parser.get("alembic", "version_locations", fallback="").strip())
+    texts = (each.replace("%(here)s", str(file.parent)) for each in (scripts, *versions) if each)
+    named = {root / each for each in texts}
+    folders = {each for each in named if each.is_dir()}
+    if not scripts or folders != named:
+        folders.add(file.parent)
+    return sorted({path for folder in folders for path in _python_files(folder)})
+
+
+def _python_files(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*.py"):
+        if not any(part[0] == "." for part in path.relative_to(folder).parts):
+            yield path
 
 
 def run_sql(folder: Path, url: str) -> None:

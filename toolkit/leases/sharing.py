@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import os
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +28,8 @@ PAUSE = 0.05
 """Seconds between two looks at what other processes do."""
 PATIENCE = 600.0
 """Seconds to wait while another process makes or removes the same resource."""
+ATTEMPTS = 100
+"""So many times a folder is made again that others remove in the moment in which it is needed."""
 PRESENT = "present"
 NO_LOCK = Path(os.devnull, "none")
 """These owners keep no lock: one in another container of the machine cannot be judged and counts as alive."""
@@ -61,8 +62,11 @@ class Shares:
         """Say that this process may ask for something later: the last holder waits for it."""
         self._forget_the_dead()
         with contextlib.suppress(OSError):  # a folder that cannot be written: then nobody waits for us
-            (self._folder / PRESENT).mkdir(parents=True, exist_ok=True)
-            write_private(self._folder / PRESENT / self._owner.id, msgspec.json.encode(self._owner))
+            for _ in range(ATTEMPTS):
+                (self._folder / PRESENT).mkdir(parents=True, exist_ok=True)
+                with contextlib.suppress(FileNotFoundError):  # somebody has just removed the empty folder
+                    write_private(self._folder / PRESENT / self._owner.id, msgspec.json.encode(self._owner))
+                    return
 
     def leave(self) -> None:
         """Say that this process will ask for nothing more."""
@@ -127,9 +131,12 @@ class Shares:
             if others:
                 write_private(file, msgspec.json.encode(msgspec.structs.replace(shared, holders=others)))
                 return
-            file.unlink()
-            _lock_of(file).unlink(missing_ok=True)
-            remove(msgspec.json.decode(shared.value))
+            try:
+                remove(msgspec.json.decode(shared.value))
+            finally:  # only now: who makes it anew must not do so before it is gone
+                file.unlink()
+                with contextlib.suppress(OSError):  # Windows keeps a file that is open
+                    _lock_of(file).unlink()
 
     def _remove_leftovers(self, name: str, remove: Remove) -> None:
         """Remove what dead runs left under this name."""
@@ -146,7 +153,7 @@ class Shares:
     def _forget_the_dead(self) -> None:
         for folder in self._other_runs():
             if not any(folder.glob("*.json")) and not _alive(_owners_in(folder / PRESENT)):
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove_unused(folder)
 
     def _other_runs(self) -> list[Path]:
         if not self._runs.is_dir():
@@ -154,8 +161,7 @@ class Shares:
         return [each for each in self._runs.iterdir() if each != self._folder and each.is_dir()]
 
     def _remove_if_empty(self) -> None:
-        if not _alive(_owners_in(self._folder / PRESENT)):
-            shutil.rmtree(self._folder / PRESENT, ignore_errors=True)
+        _remove_the_absent(self._folder / PRESENT)
         with contextlib.suppress(OSError):
             self._folder.rmdir()
 
@@ -178,11 +184,42 @@ def _alive(owners: tuple[Owner, ...]) -> tuple[Owner, ...]:
 
 
 def _owners_in(folder: Path) -> tuple[Owner, ...]:
-    found = []
-    for file in folder.glob("[!.]*"):
-        with contextlib.suppress(OSError, msgspec.MsgspecError):
-            found.append(msgspec.json.decode(file.read_bytes(), type=Owner))
-    return tuple(found)
+    return tuple(owner for file in folder.glob("[!.]*") for owner in _owner_in(file))
+
+
+def _owner_in(file: Path) -> tuple[Owner, ...]:
+    try:
+        return (msgspec.json.decode(file.read_bytes(), type=Owner),)
+    except (OSError, msgspec.MsgspecError):
+        return ()
+
+
+def _remove_unused(folder: Path) -> None:
+    """Remove the folder of a run, unless somebody comes into it or holds a lock in it."""
+    _remove_the_absent(folder / PRESENT)
+    with contextlib.suppress(OSError):
+        for file in folder.glob("*.lock"):
+            _unlink_if_free(file)
+        folder.rmdir()
+
+
+def _remove_the_absent(folder: Path) -> None:
+    """Remove what dead processes said of their presence, and the folder when nobody else said so."""
+    with contextlib.suppress(OSError):
+        for file in folder.iterdir():
+            if not _alive(_owner_in(file)):
+                file.unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def _unlink_if_free(file: Path) -> None:
+    """Remove a lock that nobody holds, while we hold it: whoever waits for it sees that it is another one."""
+    descriptor = os.open(file, os.O_RDWR)
+    try:
+        if try_lock(descriptor) and _is_still(descriptor, file):
+            file.unlink()
+    finally:
+        os.close(descriptor)
 
 
 def _read(file: Path) -> Shared | None:

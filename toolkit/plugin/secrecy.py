@@ -51,13 +51,25 @@ def wanted(config: pytest.Config) -> bool:  # noqa: ARG001 - one signature
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Mask a report before anybody sees it."""
+    """Mask the report of a test before anybody sees it."""
     report = yield
+    _mask(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Mask the report of a file that cannot be imported."""
+    report = yield
+    _mask(report)
+    return report
+
+
+def _mask(report: pytest.TestReport | pytest.CollectReport) -> None:
     if report.sections:
         report.sections = [(title, hide(text)) for title, text in report.sections]
     if report.longrepr is not None:
         report.longrepr = masked(report.longrepr)
-    return report
 
 
 def masked(thing: Any) -> Any:
