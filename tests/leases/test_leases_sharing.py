@@ -17,6 +17,7 @@ from toolkit.errors import EnvironmentFailed, UsageError
 from toolkit.leases import sharing
 from toolkit.leases.owners import new_owner
 from toolkit.leases.sharing import Shares
+from toolkit.leases.store import write_private
 
 HOLDER = """
 import sys, time
@@ -167,7 +168,6 @@ def test_a_run_that_is_just_making_something_is_not_taken_for_a_dead_one(
 def test_who_arrives_while_the_empty_folder_is_removed_is_present(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = sharing.write_private
     removed: list[Path] = []
 
     def late(path: Path, data: bytes) -> None:
@@ -175,7 +175,7 @@ def test_who_arrives_while_the_empty_folder_is_removed_is_present(
             removed.append(path.parent)
             path.parent.rmdir()
             path.parent.parent.rmdir()
-        write(path, data)
+        write_private(path, data)
 
     monkeypatch.setattr(sharing, "write_private", late)
     member(tmp_path).arrive()
