@@ -1,8 +1,10 @@
 """The message queue fixtures on a real RabbitMQ and a real NATS: one interface, nothing seen of others."""
 
 import asyncio
+import contextlib
 import os
 import sys
+import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from toolkit.config import parse_config
 from toolkit.leases.store import LeaseStore
+from toolkit.plugin.fixtures import brokers
 from toolkit.plugin.fixtures.brokers import Message, as_bytes
 from toolkit.plugin.fixtures.queues import AsyncMessageQueue, open_queue
 from toolkit.services.provisioning import running
@@ -107,6 +110,68 @@ def test_nothing_of_ours_stays_on_rabbitmq(urls: dict[str, str]) -> None:
         assert asyncio.run(exists("t_gone"))
     assert not asyncio.run(exists("t_gone"))
     assert asyncio.run(exists("amq.topic"))
+
+
+class Relay:
+    """Passes everything on to a real server until it is told to say nothing more."""
+
+    def __init__(self, url: str) -> None:
+        self._to = urllib.parse.urlsplit(url)
+        self._passing: list[asyncio.Task[None]] = []
+        self.mute = False
+
+    async def __aenter__(self) -> str:
+        self._server = await asyncio.start_server(self._meet, "127.0.0.1", 0)
+        port = self._server.sockets[0].getsockname()[1]
+        return self._to._replace(netloc=f"{self._to.netloc.rpartition(':')[0]}:{port}").geturl()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for task in self._passing:
+            task.cancel()
+        await asyncio.gather(*self._passing, return_exceptions=True)
+
+    def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._passing.append(asyncio.create_task(self._relay(reader, writer)))
+
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers, requests = await asyncio.open_connection(self._to.hostname, self._to.port)
+        await asyncio.gather(self._pass(reader, requests), self._pass(answers, writer))
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(1 << 16):
+                if not self.mute:
+                    writer.write(data)
+        except ConnectionError:
+            return
+        finally:
+            writer.close()
+
+
+@pytest.mark.parametrize("what", ["publish", "purge", "close"])
+def test_a_rabbitmq_that_says_nothing_more_does_not_stop_the_run(
+    urls: dict[str, str], monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """The driver itself would wait for ever."""
+
+    async def body() -> None:
+        relay = Relay(urls["amqp"])
+        async with relay as url:
+            broker = await brokers.connect_rabbitmq(url, f"t_mute_{what}")
+            relay.mute = True
+            monkeypatch.setattr(brokers, "CONNECT_TIMEOUT", 0.2)
+            words = [Message(topic="a", body=b"")] if what == "publish" else []
+            task = asyncio.create_task(getattr(broker, what)(*words))
+            await asyncio.wait([task], timeout=30)
+            assert task.done()
+            with pytest.raises(TimeoutError):
+                await task
+            relay.mute = False
+            with contextlib.suppress(Exception):  # it may have ended with the answer that never came
+                await asyncio.wait_for(broker.close(), 5)
+
+    asyncio.run(body())
 
 
 def test_bodies_become_bytes() -> None:
