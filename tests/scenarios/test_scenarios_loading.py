@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from toolkit.databases.server import connect, database_of
@@ -16,8 +17,10 @@ from toolkit.leases.owners import new_owner
 from toolkit.scenarios.files import Entry, Resource, Rows, Scenario
 from toolkit.scenarios.ledger import Cached, Head, Ledger, Posted, find_ledgers, new_id
 from toolkit.scenarios.loading import Data, Targets, at_place, require_test_targets, undo
+from toolkit.scenarios.places import cache_place
 from toolkit.scenarios.reflection import reflect
-from toolkit.scenarios.storing import Stored
+from toolkit.scenarios.resources import delete_resource, post_resources
+from toolkit.scenarios.storing import Stored, home_of
 
 MakeDatabase = Callable[[str], str]
 
@@ -127,6 +130,103 @@ def test_what_refers_to_ours_is_only_removed_when_that_is_wanted(
     (ledger,) = find_ledgers(tmp_path, [])
     assert undo(ledger, Targets(database=url), environ={}, dependents=True) == 2
     assert counts(url, "customers", "orders", "lines") == [0, 0, 0]
+
+
+@pytest.mark.parametrize("action", ["SET NULL", "SET DEFAULT", "SET NULL (parent)"])
+def test_rows_that_the_server_only_detaches_are_not_deleted(
+    make_database: MakeDatabase, tmp_path: Path, action: str
+) -> None:
+    """Also with dependents; those that depend on them are not touched either."""
+    url = make_database(
+        "CREATE TABLE parents (id serial PRIMARY KEY);"
+        f"CREATE TABLE children (id serial PRIMARY KEY, parent int REFERENCES parents ON DELETE {action});"
+        "CREATE TABLE grandchildren (child int REFERENCES children)"
+    )
+    data = Data(Targets(database=url), tmp_path)
+    parent = data.make("parents")["id"]
+    with connect(url) as connection:
+        connection.execute("INSERT INTO children (parent) VALUES (%s)", [parent])
+        connection.execute("INSERT INTO grandchildren VALUES (1)")
+        assert data.remove(dependents=True) == 1
+        assert connection.execute("SELECT parent FROM children").fetchall() == [(None,)]
+    assert counts(url, "parents", "grandchildren") == [0, 1]
+
+
+def test_rows_of_another_database_of_the_same_name_are_not_removed(
+    make_database: MakeDatabase, tmp_path: Path
+) -> None:
+    """Dropped and made anew: transactions and keys begin again, and its rows are somebody else's."""
+    url = make_database(SHOP)
+    Data(Targets(database=url), tmp_path).make("customers")
+    (ledger,) = find_ledgers(tmp_path, [])
+    name = database_of(url)
+    with connect(url.replace(name, "postgres")) as connection:
+        connection.execute(f"DROP DATABASE {name}")
+        connection.execute(f"CREATE DATABASE {name}")
+    with connect(url) as connection:
+        connection.execute(SHOP)
+        connection.execute("INSERT INTO customers (email) VALUES ('other@example.com')")
+    assert undo(ledger, Targets(database=url), environ={}) == 0
+    assert counts(url, "customers") == [1]
+
+
+def test_a_database_is_known_by_more_than_its_place(
+    make_database: MakeDatabase, scenario_servers: dict[str, str]
+) -> None:
+    """By its cluster's name, too: the toolkit's own servers are copies of one; rights are not needed."""
+    url = make_database("")
+    with connect(url) as connection, connect(scenario_servers["DATABASE_URL"]) as another:
+        home = home_of(connection)
+        assert home != home_of(another)
+        identifier, cluster, number = home.split("/")
+        assert min(int(identifier), int(number)) > 0
+        assert cluster
+        assert home_of(connection) == home
+        connection.execute(
+            "CREATE ROLE toolkit_poor; REVOKE EXECUTE ON FUNCTION pg_control_system FROM PUBLIC"
+        )
+        connection.execute("SET ROLE toolkit_poor")
+        assert home_of(connection) == f"/{cluster}/{number}"
+        connection.execute("RESET ROLE; DROP ROLE toolkit_poor")
+
+
+def test_rows_that_are_just_being_written_are_left_alone(make_database: MakeDatabase, tmp_path: Path) -> None:
+    """The ledger stays, and takes them when they are there."""
+    url = make_database(SHOP)
+    with connect(url) as connection:
+        connection.execute("BEGIN")
+        connection.execute("INSERT INTO customers (email) VALUES ('a@example.com')")
+        xid = connection.execute("SELECT pg_current_xact_id()::text").fetchone()[0]
+        ledger = Ledger.begin(tmp_path, Head(id=new_id(), scenario="", seed=1, made=0.0))
+        ledger.write([Stored(table="customers", xid=xid, key=("id",), first=1, last=1)])
+        with pytest.raises(InputError, match="being written just now"):
+            undo(ledger, Targets(database=url), environ={})
+        connection.execute("COMMIT")
+    assert undo(ledger, Targets(database=url), environ={}) == 1
+    assert counts(url, "customers") == [0]
+
+
+def test_what_the_server_refuses_at_the_end_of_a_removal_is_said(
+    make_database: MakeDatabase, tmp_path: Path
+) -> None:
+    """A deferred foreign key of others; a right that was taken away. The ledger stays."""
+    url = make_database(
+        "CREATE TABLE a (id serial PRIMARY KEY);"
+        "CREATE TABLE b (a int REFERENCES a DEFERRABLE INITIALLY DEFERRED);"
+        "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not today'; END $$"
+    )
+    data = Data(Targets(database=url), tmp_path)
+    row = data.make("a")
+    with connect(url) as connection:
+        connection.execute("INSERT INTO b VALUES (%s)", [row["id"]])
+        with pytest.raises(InputError, match=r"cannot be removed, so all of them stay: .*violates"):
+            data.remove()
+        connection.execute("DELETE FROM b")
+        connection.execute("CREATE TRIGGER no BEFORE DELETE ON a EXECUTE FUNCTION no()")
+        with pytest.raises(InputError, match="cannot be removed, so all of them stay: not today"):
+            data.remove()
+        connection.execute("DROP TRIGGER no ON a")
+    assert data.remove() == 1
 
 
 class Api(BaseHTTPRequestHandler):
@@ -249,6 +349,90 @@ def test_a_set_up_that_fails_half_way_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_nothing_is_removed_from_another_api_or_cache(
+    targets: Targets, api: tuple[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    """Numbers and keys are the same everywhere: only where they were made they mean the same things."""
+    import redis
+
+    data = Data(targets, tmp_path, WORD)
+    data.load(Scenario(api=(BOOK,), cache=(Entry(key="other:1", value=1),)))
+    (ledger,) = find_ledgers(tmp_path, [])
+    parts = (targets.database, targets.api, targets.cache)
+    assert at_place(targets, ledger) == targets
+    for database, place, cache, message in (
+        (*parts[:1], "", parts[2], f"its API resources are at {api[0].partition('//')[2]}"),
+        (*parts[:1], f"{api[0]}/v2", parts[2], "its API resources are at"),
+        (*parts[:2], parts[2].replace("/0", "/1"), "its cache entries are in 127.*/0"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            at_place(Targets(database=database, api=place, cache=cache), ledger)
+    assert data.remove() == 3
+    with redis.Redis.from_url(targets.cache.replace("/0", "/15")) as client:
+        worker = msgspec.structs.replace(targets, cache=targets.cache.replace("/0", "/15"), claimed=True)
+        Data(worker, tmp_path, WORD).load(Scenario(cache=(Entry(key="other:1", value=1),)))
+        (ledger,) = find_ledgers(tmp_path, [])
+        assert (
+            undo(ledger, at_place(targets, ledger), environ={}) == 0
+        )  # killed: whoever claims it empties it
+        assert client.getdel("other:1") == b"1"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_key_of_somebody_else_is_kept_also_when_it_comes_at_the_last_moment(
+    targets: Targets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import redis
+
+    with redis.Redis.from_url(targets.cache) as client:
+        client.set("taken:2", "theirs")
+        monkeypatch.setattr(redis.Redis, "exists", lambda *_: 0)  # not there yet when asked
+        scenario = Scenario(cache=(Entry(key="taken:{n}", value=1, count=2),))
+        with pytest.raises(InputError, match="key 'taken:2' is there already"):
+            Data(targets, tmp_path).load(scenario)
+        assert (client.get("taken:1"), client.getdel("taken:2")) == (None, b"theirs")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["http://127.0.0.1:9/books", "//127.0.0.1:9/books", "books", "", "/\\h/x", "/a/../b", "/..", "/books/#1"],
+)
+@pytest.mark.parametrize("where", ["post", "delete"])
+def test_no_path_leads_out_of_the_api(
+    targets: Targets, api: tuple[str, dict[str, Any]], tmp_path: Path, path: str, where: str
+) -> None:
+    """Refused before there is something; in a ledger, too."""
+    if where == "post" or path:
+        changed = msgspec.structs.replace(BOOK, **{where: path})
+        with pytest.raises(UsageError, match="is no path below the API"):
+            Data(targets, tmp_path, WORD).load(Scenario(api=(changed,)))
+    assert api[1] == {}
+    with pytest.raises(UsageError, match="is no path below the API"):
+        delete_resource(targets.api, Posted(name="book", delete=path), {})
+
+
+def test_values_stay_one_part_of_a_path(
+    targets: Targets, api: tuple[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    """An answer such as ``#1`` or ``a/b`` must not name another resource, nor an empty one all of them."""
+    noted: list[Any] = []
+    for name, path in (("#1", "/books/%231"), ("a/b?c=ü", "/books/a%2Fb%3Fc%3D%C3%BC"), ("1", "/books/1")):
+        by_name = msgspec.structs.replace(BOOK, count=1, body={"name": name}, delete="/books/{name}")
+        list(post_resources(targets.api, (by_name,), WORD, noted.append))
+        assert noted.pop().delete == path
+    for name in ("", "..", "."):
+        by_name = msgspec.structs.replace(BOOK, count=1, body={"name": name}, delete="/books/{name}")
+        with pytest.raises(UsageError, match="cannot be a part of a path"):
+            list(post_resources(targets.api, (by_name,), WORD, noted.append))
+
+
+def test_no_message_shows_the_password_of_the_api(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFailed, match=r"POST http://127\.0\.0\.1:9/v1/books: ") as caught:
+        Data(Targets(api="http://user:hidden@127.0.0.1:9/v1"), tmp_path, WORD).load(Scenario(api=(BOOK,)))
+    assert "hidden" not in str(caught.value)
+    assert "user" not in str(caught.value)
+
+
 def test_what_cannot_be_removed_stays_in_the_ledger(
     targets: Targets, api: tuple[str, dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -323,6 +507,38 @@ def test_ledgers_survive_a_torn_line_and_name_other_damage(
     ledger.file.write_bytes(b"nonsense")
     with pytest.raises(InputError, match="is no ledger"):
         find_ledgers(tmp_path, [])
+
+
+def test_ledgers_that_come_and_go_meanwhile_are_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is just being begun is empty; one that is gone was removed by somebody, and stays gone."""
+    head = Head(id="2", scenario="", seed=1, made=0.0, owner=new_owner("process"))
+    ledger = Ledger.begin(tmp_path, head)
+    (tmp_path / "3.jsonl").touch()
+    assert [each.head.id for each in find_ledgers(tmp_path, [])] == ["2"]
+    assert ledger.user()
+    monkeypatch.setattr(Path, "glob", lambda *_: [ledger.file, tmp_path / "1.jsonl"])
+    assert [each.head.id for each in find_ledgers(tmp_path, [])] == ["2"]
+    ledger.forget()
+    assert ledger.entries() == []
+    with pytest.raises(InputError, match="was removed while it was being loaded"):
+        ledger.write([Cached(key="k")])
+    assert not ledger.file.exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("redis://:x@h", "h:6379/0"),
+        ("redis://h:1/3", "h:1/3"),
+        ("rediss://h/3?db=4", "h:6379/4"),
+        ("unix:///run/redis.sock?db=2", "/run/redis.sock/2"),
+        ("", ""),
+    ],
+)
+def test_a_cache_is_a_server_and_a_number(url: str, place: str) -> None:
+    assert cache_place(url) == place
 
 
 def test_a_database_that_is_gone_took_its_rows_along(make_database: MakeDatabase, tmp_path: Path) -> None:

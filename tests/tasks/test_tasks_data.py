@@ -101,7 +101,63 @@ def test_data_of_a_living_test_is_left_alone_unless_named(
     used = Data(targets, project / ".toolkit" / "data", owner=new_owner("process"))
     loaded = used.load(Scenario(tables={"books": 1}), "used")
     assert f"kept used ({loaded.id}): in use by process {os.getpid()}" in ask(data.clean, [])
-    assert ask(data.clean, ["used"], json=True)["kept"] == []
+    assert f"kept used ({loaded.id}): in use" in ask(data.clean, ["used"])  # other loads may be meant
+    assert f"kept used ({loaded.id}): in use" in ask(data.clean, ["used"], forget=True)
+    assert books(urls) == 1
+    assert ask(data.clean, [loaded.id], json=True)["kept"] == []
+    assert books(urls) == 0
+
+
+def test_what_is_just_being_loaded_is_left_alone(
+    ask: Any, urls: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before its rows are committed, and before the last step; it stays afterwards until it is cleaned."""
+    told: list[str] = []
+    keep = Data.keep
+
+    def kept(self: Data) -> None:
+        told.append(ask(data.clean, []))
+        keep(self)
+
+    monkeypatch.setattr(Data, "keep", kept)
+    ask(data.load, "other", [])
+    assert "in use by process" in told[0]
+    assert books(urls) == 2
+    assert "removed other" in ask(data.clean, [])
+
+
+def test_ledgers_of_servers_that_are_gone_are_forgotten_when_named(
+    ask: Any, urls: dict[str, str], monkeypatch: pytest.MonkeyPatch, project: Path
+) -> None:
+    """Nothing is connected to; nothing is forgotten by accident."""
+    number = ask(data.load, "other", [], json=True)["id"]
+    with pytest.raises(Exit, match="name what is to be forgotten") as ended:
+        ask(data.clean, [], forget=True)
+    assert ended.value.code == 2
+    with monkeypatch.context() as patch:
+        patch.setenv("DATABASE_URL", "postgresql://127.0.0.1:9/test")
+        assert f"would forget other ({number})" in ask(data.clean, [number], forget=True, dry_run=True)
+        assert ask(data.clean, ["other"], forget=True, json=True)["removed"][0]["forgotten"] is True
+    assert list((project / ".toolkit" / "data").iterdir()) == []
+    with connect(urls["DATABASE_URL"]) as connection:
+        assert connection.execute("DELETE FROM books").rowcount == 2
+
+
+def test_a_cache_that_does_not_answer_is_said_and_the_ledger_stays(
+    ask: Any, urls: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://:hidden-password@127.0.0.1:9")
+    with pytest.raises(Exit, match=r"the cache at 127.0.0.1:9/0 does not answer") as ended:
+        ask(data.load, "shelf", [])
+    assert ended.value.code == 4
+    monkeypatch.setenv("REDIS_URL", urls["REDIS_URL"])
+    ask(data.load, "shelf", [])
+    monkeypatch.setenv("REDIS_URL", "redis://:hidden-password@127.0.0.1:9")
+    with pytest.raises(Exit, match="not everything"):
+        ask(data.clean, [])
+    assert f"its cache entries are in {urls['REDIS_URL'].rpartition('@')[2]}" in capsys.readouterr().out
+    monkeypatch.setenv("REDIS_URL", urls["REDIS_URL"])
+    assert "removed shelf" in ask(data.clean, [])
     assert books(urls) == 0
 
 

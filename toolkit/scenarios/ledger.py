@@ -4,6 +4,7 @@ One file of JSON lines for each load, in the project's state folder. It holds no
 by host, port and database, and their URLs come from the environment again when something is to be removed.
 """
 
+import os
 import secrets
 import time
 from collections.abc import Iterable, Iterator
@@ -35,6 +36,10 @@ class Cached(msgspec.Struct, frozen=True, kw_only=True, tag="cache"):
 Entry = Stored | Posted | Cached
 
 
+class Kept(msgspec.Struct, frozen=True, kw_only=True, tag="kept"):
+    """The load is complete, and outlives its process."""
+
+
 class Head(msgspec.Struct, frozen=True, kw_only=True, tag="load"):
     """The first line."""
 
@@ -45,8 +50,10 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, tag="load"):
     database: str = ""
     api: str = ""
     cache: str = ""
+    claimed: bool = False
+    """Whether the cache was a test worker's own database, which its next user empties."""
     owner: Owner | None = None
-    """The process that uses the data; None: it was loaded to stay."""
+    """The process that loads or uses the data; None: none does."""
 
 
 class Ledger:
@@ -65,37 +72,54 @@ class Ledger:
         """
         folder.mkdir(parents=True, exist_ok=True)
         ledger = cls(folder / f"{head.id}.jsonl", head)
+        ledger.file.touch()
         ledger._append([head])
         return ledger
 
     def user(self) -> str:
-        """Say which living process uses the data; empty: none."""
+        """Say which living process loads or uses the data; empty: none."""
         owner = self.head.owner
         if owner is None or judge(owner, NO_LOCK).state == "dead":
             return ""
-        return owner.described()
+        return "" if Kept() in self._lines() else owner.described()
 
-    def write(self, entries: Iterable[Entry]) -> None:
-        """Add what is about to be there."""
-        self._append(entries)
+    def write(self, entries: Iterable[Entry | Kept]) -> None:
+        """Add what is about to be there.
 
-    def _append(self, lines: Iterable[Entry | Head]) -> None:
-        with self.file.open("ab") as stream:
-            stream.writelines(msgspec.json.encode(line) + b"\n" for line in lines)
+        Raises:
+            InputError: the ledger is gone: somebody removes the data while it is being loaded.
+        """
+        try:
+            self._append(entries)
+        except FileNotFoundError as error:
+            raise InputError(
+                f"{self.file}: is gone: the data was removed while it was being loaded", hint="load it again"
+            ) from error
+
+    def _append(self, lines: Iterable[Entry | Kept | Head]) -> None:
+        """Write at the end of the file, which must be there."""
+        if data := b"".join(msgspec.json.encode(line) + b"\n" for line in lines):
+            with open(self.file, "ab", opener=_opened) as stream:
+                stream.write(data)
 
     def entries(self) -> list[Entry]:
         """Return all entries in the order of their making; a torn last line is left out.
 
+        A file that is gone meanwhile has none: somebody else has removed everything.
+
         Raises:
             InputError: the file is damaged elsewhere.
         """
-        found: list[Entry] = []
-        lines = self.file.read_bytes().split(b"\n")
+        return [line for line in self._lines() if not isinstance(line, Kept)]
+
+    def _lines(self) -> list[Entry | Kept]:
+        found: list[Entry | Kept] = []
+        lines = _read(self.file).split(b"\n")
         for number, line in enumerate(lines[1:], 2):
             if not line:
                 continue
             try:
-                found.append(msgspec.json.decode(line, type=Entry))
+                found.append(msgspec.json.decode(line, type=Entry | Kept))
             except msgspec.MsgspecError as error:
                 if number < len(lines):
                     raise InputError(f"{self.file}, line {number}: {error}") from error
@@ -112,13 +136,32 @@ def new_id() -> str:
 
 
 def ledgers(folder: Path) -> Iterator[Ledger]:
-    """Yield the ledgers of all loads that were not removed, newest first."""
+    """Yield the ledgers of all loads that were not removed, newest first.
+
+    One that is gone meanwhile, or just being begun, is left out.
+
+    Raises:
+        InputError: a file is no ledger.
+    """
     for file in sorted(folder.glob("*.jsonl"), reverse=True):
         try:
-            head = msgspec.json.decode(file.read_bytes().split(b"\n", 1)[0], type=Head)
+            if not (data := _read(file)):
+                continue
+            head = msgspec.json.decode(data.split(b"\n", 1)[0], type=Head)
         except (OSError, msgspec.MsgspecError) as error:
             raise InputError(f"{file}: is no ledger of loaded data: {error}") from error
         yield Ledger(file, head)
+
+
+def _opened(path: str, flags: int) -> int:
+    return os.open(path, flags & ~os.O_CREAT)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def find_ledgers(folder: Path, names: Iterable[str]) -> list[Ledger]:

@@ -2,7 +2,6 @@
 
 import os
 import time
-import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,14 +21,13 @@ from toolkit.databases.server import (
 from toolkit.errors import EnvironmentFailed, InputError, UsageError
 from toolkit.leases.owners import Owner
 from toolkit.scenarios.files import Rows, Scenario
-from toolkit.scenarios.ledger import Cached, Entry, Head, Ledger, Posted, new_id
+from toolkit.scenarios.ledger import Cached, Entry, Head, Kept, Ledger, Posted, new_id
+from toolkit.scenarios.places import api_place, cache_place, database_place, with_port
 from toolkit.scenarios.reflection import reflect
 from toolkit.scenarios.resources import delete_entry, delete_resource, post_resources, set_entries
 from toolkit.scenarios.rows import Generation, Values, generate
-from toolkit.scenarios.storing import Postgres, Stored, entries, remove, shown, store
+from toolkit.scenarios.storing import Postgres, Stored, entries, home_of, remove, shown, store
 from toolkit.scenarios.tables import Schema
-
-PORTS = {"http": 80, "https": 443, "redis": 6379, "rediss": 6379}
 
 
 class Targets(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +36,8 @@ class Targets(msgspec.Struct, frozen=True, kw_only=True):
     database: str = ""
     api: str = ""
     cache: str = ""
+    claimed: bool = False
+    """Whether the cache is a test worker's own database: whoever takes it next empties it."""
 
     def __repr__(self) -> str:
         places = (place_of(url) for url in (self.database, self.api, self.cache) if url)
@@ -69,14 +69,7 @@ def require_test_targets(targets: Targets, *, servers: Sequence[str] = (), named
     """
     for url in (targets.database, targets.api, targets.cache):
         if url:
-            require_test_server(_with_port(url), servers=servers, named=named)
-
-
-def _with_port(url: str) -> str:
-    parts = urllib.parse.urlsplit(url)
-    if parts.port or parts.scheme not in PORTS:
-        return url
-    return urllib.parse.urlunsplit(parts._replace(netloc=f"{parts.netloc}:{PORTS[parts.scheme]}"))
+            require_test_server(with_port(url), servers=servers, named=named)
 
 
 class Data:
@@ -86,7 +79,7 @@ class Data:
         targets: where it goes.
         folder: of the ledgers.
         environ: where variables in headers come from.
-        owner: the process with which it ends, for whoever cleans up; None: it is to stay.
+        owner: the process that loads and uses it, for whoever cleans up; None: nobody is to wait for.
     """
 
     def __init__(
@@ -140,6 +133,12 @@ class Data:
         ledger = self._ledger or self._begin(scenario, "")
         return self._fill(scenario, ledger)[table][0]
 
+    def keep(self) -> None:
+        """Leave what was loaded behind: it belongs to no process any more, and stays until it is cleaned."""
+        if self._ledger is not None:
+            self._ledger.write([Kept()])
+            self._ledger = None
+
     def remove(self, *, dependents: bool = False) -> int:
         """Remove everything in reverse and return how many things were there.
 
@@ -162,8 +161,9 @@ class Data:
                 seed=scenario.seed,
                 made=time.time(),
                 database=database_place(self._targets.database),
-                api=self._targets.api and place_of(_with_port(self._targets.api)),
-                cache=self._targets.cache and place_of(_with_port(self._targets.cache)),
+                api=api_place(self._targets.api),
+                cache=cache_place(self._targets.cache),
+                claimed=self._targets.claimed,
                 owner=self._owner,
             )
             self._ledger = Ledger.begin(self._folder, head)
@@ -178,7 +178,7 @@ class Data:
         with connect(self._targets.database) as connection, _explained(), connection.transaction():
             generation = generate(schema, scenario, Postgres(connection))
             xid = connection.execute("SELECT pg_current_xact_id()::text").fetchone()[0]
-            ledger.write(entries(generation, xid))
+            ledger.write(entries(generation, xid, home_of(connection)))
             store(connection, generation)
         return _rows(generation)
 
@@ -188,23 +188,31 @@ class Data:
             yield from post_resources(url, scenario.api, self._environ, lambda each: ledger.write([each]))
 
 
-def database_place(url: str) -> str:
-    """Return ``host:port/database`` of a URL: which database it is, without user and password."""
-    return f"{place_of(url)}/{database_of(url)}" if url else ""
-
-
 def at_place(targets: Targets, ledger: Ledger) -> Targets:
     """Return the targets with the database that a ledger names, which must be on the same server.
 
+    API and cache must be those of the ledger; a cache that a worker had claimed is none of them any more.
+
     Raises:
-        UsageError: it is on another server.
+        UsageError: something is elsewhere.
     """
+    _require_places(targets, ledger)
+    if ledger.head.claimed:
+        targets = msgspec.structs.replace(targets, cache="")
     where, _, name = ledger.head.database.rpartition("/")
     if not where:
         return targets
     if where != place_of(targets.database):
         raise UsageError(f"its rows are in {ledger.head.database}", hint="pass --url or set DATABASE_URL")
     return msgspec.structs.replace(targets, database=url_of(targets.database, name))
+
+
+def _require_places(targets: Targets, ledger: Ledger) -> None:
+    head, kinds = ledger.head, {type(entry) for entry in ledger.entries()}
+    if Posted in kinds and head.api != api_place(targets.api):
+        raise UsageError(f"its API resources are at {head.api}", hint="set API_URL")
+    if Cached in kinds and not head.claimed and head.cache != cache_place(targets.cache):
+        raise UsageError(f"its cache entries are in {head.cache}", hint="set REDIS_URL")
 
 
 def _rows(generation: Generation) -> dict[str, list[Values]]:
@@ -218,14 +226,14 @@ def _needed(url: str, part: str, variable: str) -> str:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
-    """Explain what the server says at the end of a transaction."""
+def _explained(refused: str = "the server refuses the rows") -> Iterator[None]:
+    """Explain what the server says, also at the end of a transaction."""
     try:
         yield
-    except driver().errors.IntegrityError as error:
-        raise InputError(f"the server refuses the rows: {str(error).strip()}") from error
     except driver().OperationalError as error:
         raise EnvironmentFailed(f"the database went away: {str(error).strip()}") from error
+    except driver().Error as error:
+        raise InputError(f"{refused}: {str(error).strip()}") from error
 
 
 def undo(
@@ -248,7 +256,7 @@ def undo(
     count = 0
     for entry in reversed([each for each in done if not isinstance(each, Stored)]):
         try:
-            count += _remove_resource(entry, targets, environ)
+            count += _remove_resource(entry, targets, environ, claimed=ledger.head.claimed)
         except Exception as error:  # noqa: BLE001 - the others are removed first
             problems.append(error)
     stored = [each for each in done if isinstance(each, Stored)]
@@ -265,13 +273,20 @@ def undo(
 
 
 def _remove_rows(url: str, stored: list[Stored], schema: Schema | None, *, dependents: bool) -> int:
-    with connect(url) as connection, connection.transaction():
-        return remove(connection, schema or reflect(url), stored, dependents=dependents)
+    schema = schema or reflect(url)
+    with (
+        _explained("the rows cannot be removed, so all of them stay"),
+        connect(url) as connection,
+        connection.transaction(),
+    ):
+        return remove(connection, schema, stored, dependents=dependents)
 
 
-def _remove_resource(entry: Entry, targets: Targets, environ: Mapping[str, str]) -> int:
+def _remove_resource(entry: Entry, targets: Targets, environ: Mapping[str, str], *, claimed: bool) -> int:
     if isinstance(entry, Posted):
         delete_resource(_needed(targets.api, "api", "API_URL"), entry, environ)
     elif isinstance(entry, Cached):
+        if claimed and not targets.cache:
+            return 0  # its worker is gone: the next one empties that database, or has done so
         delete_entry(_needed(targets.cache, "cache", "REDIS_URL"), entry)
     return 1

@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from toolkit.databases.sources import sqlalchemy_url
 from toolkit.errors import EnvironmentFailed, MissingExtra
 from toolkit.scenarios.checks import read_check
@@ -90,18 +92,12 @@ def _column(row: Mapping[str, Any]) -> Column:
     domain = getattr(kind, "data_type", None)
     default = str(row.get("default") or "")
     column = _typed(row["name"], kind if domain is None else domain)
-    return _with(
+    return msgspec.structs.replace(
         column,
         nullable=bool(row["nullable"]) and not getattr(kind, "not_null", False),
         default=bool(default),
         sequence=bool(row.get("identity")) or default.startswith("nextval("),
     )
-
-
-def _with(column: Column, **changes: Any) -> Column:
-    import msgspec
-
-    return msgspec.structs.replace(column, **changes)
 
 
 def _typed(name: str, kind: Any) -> Column:
@@ -121,11 +117,13 @@ def _typed(name: str, kind: Any) -> Column:
 
 
 def _foreign_key(row: Mapping[str, Any]) -> ForeignKey:
+    options = row.get("options", {})
     return ForeignKey(
         columns=tuple(row["constrained_columns"]),
         table=row["referred_table"],
         remote=tuple(row["referred_columns"]),
-        deferrable=bool(row.get("options", {}).get("deferrable")),
+        deferrable=bool(options.get("deferrable")),
+        detached=str(options.get("ondelete", "")).upper().startswith(("SET NULL", "SET DEFAULT")),
     )
 
 

@@ -2,16 +2,21 @@
 
 import json
 import re
+import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from toolkit.errors import EnvironmentFailed, InputError, MissingExtra, UsageError
 from toolkit.scenarios.files import Entry as CacheEntry
 from toolkit.scenarios.files import Resource
 from toolkit.scenarios.ledger import Cached, Entry, Posted
+from toolkit.scenarios.places import cache_place
 
 TIMEOUT = 10.0
 """Seconds that a request may take."""
+PATH = re.compile(r"/(?![/\\])[^#\x00-\x1f]*")
+"""One slash; what follows two is a host, and what follows # is not sent."""
 GONE = {404, 410}
 
 Note = Callable[[Entry], None]
@@ -30,16 +35,18 @@ def post_resources(
         note: called with what removes a resource, as soon as it is there.
 
     Raises:
+        UsageError: a path would leave the API, or a name in it stands for nothing.
         InputError: the API refuses one; shows its answer.
         EnvironmentFailed: it does not answer.
     """
     answers: Answers = {}
     with _client(url) as client:
         for resource in resources:
+            _below_the_api(resource.delete or "/", resource.name)  # before there is something to delete
             headers = with_variables(resource.headers, environ)
             for number in range(1, resource.count + 1):
                 names = {"n": number, **{name: found[-1] for name, found in answers.items()}}
-                path = fill(resource.post, names)
+                path = _below_the_api(fill(resource.post, names, _quoted), resource.name)
                 answer = _ask(client, "POST", path, headers=headers, body=fill_in(resource.body, names))
                 if not answer.is_success:
                     raise InputError(
@@ -47,7 +54,7 @@ def post_resources(
                     )
                 found = _document(answer)
                 if resource.delete:
-                    gone = fill(resource.delete, {**names, **found})
+                    gone = fill(resource.delete, {**names, **found}, _quoted)
                     note(Posted(name=resource.name, delete=gone, headers=resource.headers))
                 answers.setdefault(resource.name, []).append(found)
                 yield resource.name, found
@@ -57,14 +64,25 @@ def delete_resource(url: str, posted: Posted, environ: Mapping[str, str]) -> Non
     """Remove a resource; one that is gone already is fine.
 
     Raises:
+        UsageError: the path would leave the API.
         InputError: the API refuses.
         EnvironmentFailed: it does not answer.
     """
+    path = _below_the_api(posted.delete, posted.name)
     with _client(url) as client:
         headers = with_variables(posted.headers, environ)
-        answer = _ask(client, "DELETE", posted.delete, headers=headers)
+        answer = _ask(client, "DELETE", path, headers=headers)
     if not answer.is_success and answer.status_code not in GONE:
         raise InputError(f"api.{posted.name}: DELETE {posted.delete} answered {answer.status_code}")
+
+
+def _below_the_api(path: str, name: str) -> str:
+    """Return a path of a scenario, if it is one: a whole URL would lead to a server that nobody allowed."""
+    if not PATH.fullmatch(path) or {".", ".."} & set(re.split(r"[/\\?]", path)):
+        raise UsageError(
+            f"api.{name}: {path!r} is no path below the API", hint="it begins with one slash: /books/{id}"
+        )
+    return path
 
 
 def set_entries(url: str, entries: tuple[CacheEntry, ...], note: Note) -> Iterator[str]:
@@ -72,21 +90,25 @@ def set_entries(url: str, entries: tuple[CacheEntry, ...], note: Note) -> Iterat
 
     Raises:
         InputError: a key is taken.
+        EnvironmentFailed: the cache does not answer.
     """
     with _redis(url) as client:
         for entry in entries:
             for number in range(1, entry.count + 1):
                 key = fill(entry.key, {"n": number})
                 value = entry.value if isinstance(entry.value, str) else json.dumps(entry.value)
-                if client.exists(key):
+                if not client.set(key, fill(value, {"n": number}), ex=entry.seconds, nx=True):
                     raise InputError(f"cache: the key {key!r} is there already; it is not overwritten")
-                note(Cached(key=key))
-                client.set(key, fill(value, {"n": number}), ex=entry.seconds, nx=True)
+                note(Cached(key=key))  # only now: a key of somebody else must never be in the ledger
                 yield key
 
 
 def delete_entry(url: str, cached: Cached) -> None:
-    """Remove one cache entry."""
+    """Remove one cache entry.
+
+    Raises:
+        EnvironmentFailed: the cache does not answer.
+    """
     with _redis(url) as client:
         client.delete(cached.key)
 
@@ -109,13 +131,30 @@ def with_variables(headers: Mapping[str, str], environ: Mapping[str, str]) -> di
 NAMED = re.compile(r"\{([A-Za-z_][\w.]*)\}")
 
 
-def fill(text: str, names: Mapping[str, Any]) -> str:
+def fill(text: str, names: Mapping[str, Any], written: Callable[[Any], str] = str) -> str:
     """Replace ``{n}`` and ``{book.id}`` by what they stand for; other braces stay.
+
+    Args:
+        text: with names in braces.
+        names: what they stand for.
+        written: how a value is written there.
 
     Raises:
         UsageError: a name stands for nothing.
     """
-    return NAMED.sub(lambda found: str(_named(found[1], names)), text)
+    return NAMED.sub(lambda found: written(_named(found[1], names)), text)
+
+
+def _quoted(value: Any) -> str:
+    """Write a value as one part of a path: no value may make another path of it.
+
+    Raises:
+        UsageError: it is empty or dots, and the path would be that of all resources.
+    """
+    text = urllib.parse.quote(str(value), safe="")
+    if text in {"", ".", ".."}:
+        raise UsageError(f"scenario: {value!r} cannot be a part of a path of the API")
+    return text
 
 
 def fill_in(document: Any, names: Mapping[str, Any]) -> Any:
@@ -153,9 +192,8 @@ def _ask(client: Any, method: str, path: str, *, headers: dict[str, str], body: 
     try:
         return client.request(method, path, headers=headers, json=body)
     except httpx.HTTPError as error:
-        raise EnvironmentFailed(
-            f"{method} {client.base_url}{path}: {type(error).__name__}: {error}"
-        ) from error
+        shown = str(client.base_url.copy_with(userinfo=b"")).rstrip("/")
+        raise EnvironmentFailed(f"{method} {shown}{path}: {type(error).__name__}: {error}") from error
 
 
 def _document(answer: Any) -> dict[str, Any]:
@@ -166,9 +204,14 @@ def _document(answer: Any) -> dict[str, Any]:
     return found if isinstance(found, dict) else {"items": found}
 
 
-def _redis(url: str) -> Any:
+@contextmanager
+def _redis(url: str) -> Iterator[Any]:
     try:
         import redis
     except ImportError as error:
         raise MissingExtra("a cache entry of a scenario", extra="redis", package="redis") from error
-    return redis.Redis.from_url(url)
+    try:
+        with redis.Redis.from_url(url) as client:
+            yield client
+    except redis.RedisError as error:
+        raise EnvironmentFailed(f"the cache at {cache_place(url)} does not answer: {error}") from error

@@ -1,6 +1,7 @@
 """Rows into PostgreSQL by COPY, and out again: exactly those that were put in."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -24,6 +25,8 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True, tag="rows"):
 
     table: str
     xid: str
+    home: str = ""
+    """The database, as :func:`home_of` names it; empty: not known."""
     key: tuple[str, ...] = ()
     keys: list[list[Any]] = []
     first: int = 0
@@ -128,46 +131,55 @@ def _set_later(connection: Any, filled: Filled, key: ForeignKey) -> None:
         )
 
 
-class _listed:  # noqa: N801 - a context manager, used as a function
-    """A temporary table of keys, of the types that they have in their own table."""
+@contextmanager
+def _listed(
+    connection: Any, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> Iterator[Any]:
+    """Keep a temporary table of keys, of the types that they have in their own table."""
+    from psycopg import sql
 
-    def __init__(
-        self, connection: Any, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
-    ) -> None:
-        self._connection = connection
-        self._table = table
-        self._columns = columns
-        self._rows = rows
-
-    def __enter__(self) -> Any:
-        from psycopg import sql
-
-        names = _names(self._columns)
-        self._connection.execute(
-            sql.SQL("CREATE TEMPORARY TABLE toolkit_listed AS SELECT {} FROM {} WITH NO DATA").format(
-                names, sql.Identifier(self._table)
-            )
+    names = _names(columns)
+    connection.execute(
+        sql.SQL("CREATE TEMPORARY TABLE toolkit_listed AS SELECT {} FROM {} WITH NO DATA").format(
+            names, sql.Identifier(table)
         )
-        command = sql.SQL("COPY toolkit_listed ({}) FROM STDIN").format(names)
-        with self._connection.cursor() as cursor, cursor.copy(command) as copy:
-            for row in self._rows:
-                copy.write_row(row)
-        return sql.SQL("toolkit_listed AS listed")
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            self._connection.execute("DROP TABLE toolkit_listed")
+    )
+    command = sql.SQL("COPY toolkit_listed ({}) FROM STDIN").format(names)
+    with connection.cursor() as cursor, cursor.copy(command) as copy:
+        for row in rows:
+            copy.write_row(row)
+    yield sql.SQL("toolkit_listed AS listed")
+    connection.execute("DROP TABLE toolkit_listed")  # after an error the transaction takes it along
 
 
-def entries(generation: Generation, xid: str) -> list[Stored]:
+def home_of(connection: Any) -> str:
+    """Name the database for good: another one of the same name, or on the same port, is called otherwise.
+
+    That is the number of the database in its cluster, and the cluster's identifier (pg_control_system in the
+    manual of PostgreSQL) and name: the toolkit's own servers begin as copies of one cluster, and differ in
+    the name only. A server that does not tell its identifier gives the rest.
+    """
+    known, named = "(SELECT system_identifier FROM pg_control_system())::text", "''"
+    query = (
+        "SELECT {} || '/' || current_setting('cluster_name') || '/' || oid"
+        " FROM pg_database WHERE datname = current_database()"
+    )
+    try:
+        with connection.transaction():
+            return str(connection.execute(query.format(known)).fetchone()[0])
+    except driver().errors.InsufficientPrivilege:
+        return str(connection.execute(query.format(named)).fetchone()[0])
+
+
+def entries(generation: Generation, xid: str, home: str) -> list[Stored]:
     """Describe the rows for the ledger, in the order in which they were put in."""
-    return [_entry(filled, xid, generation.deferred) for filled in generation.tables if filled.rows]
+    return [_entry(filled, xid, home, generation.deferred) for filled in generation.tables if filled.rows]
 
 
-def _entry(filled: Filled, xid: str, deferred: bool) -> Stored:
+def _entry(filled: Filled, xid: str, home: str, deferred: bool) -> Stored:
     key = filled.table.key
     emptied = tuple(name for each in filled.later for name in each.columns)
-    entry = Stored(table=filled.table.name, xid=xid, key=key, emptied=emptied, deferred=deferred)
+    entry = Stored(table=filled.table.name, xid=xid, home=home, key=key, emptied=emptied, deferred=deferred)
     if not key:
         return entry
     keys = [[_kept(row.get(name)) for name in key] for row in filled.rows]
@@ -192,16 +204,25 @@ def remove(connection: Any, schema: Schema, stored: Sequence[Stored], *, depende
         dependents: delete rows of others too that refer to them.
 
     Raises:
-        InputError: rows of others refer to ours; says which table.
+        InputError: rows of others refer to ours, and says which table; or they are being written just now.
     """
-    mine = [one for one in stored if one.table in schema and _was_committed(connection, one)]
+    home = home_of(connection)
+    mine = [
+        one
+        for one in stored
+        if one.home in {"", home} and one.table in schema and _was_committed(connection, one)
+    ]
     try:
         if any(one.deferred for one in mine):
             connection.execute("SET CONSTRAINTS ALL DEFERRED")
         for one in mine:
             if one.emptied:
                 _on(connection, one, "UPDATE {table} SET {empty} WHERE {mine}")
-        return sum(_delete(connection, schema, one, dependents=dependents) for one in reversed(mine))
+        followed = schema if dependents else None
+        return sum(
+            _on(connection, one, "DELETE FROM {table} WHERE {mine}", schema=followed)
+            for one in reversed(mine)
+        )
     except driver().errors.ForeignKeyViolation as error:
         raise InputError(
             f"rows of {error.diag.table_name} that are not of this scenario refer to its rows;"
@@ -217,13 +238,11 @@ def _was_committed(connection: Any, stored: Stored) -> bool:
             row = connection.execute("SELECT pg_xact_status(%s::text::xid8)", [stored.xid]).fetchone()
     except driver().errors.InvalidParameterValue:  # of another server: its rows are not there
         return False
-    return row[0] in {"committed", "in progress", None}  # None: long ago
-
-
-def _delete(connection: Any, schema: Schema, stored: Stored, *, dependents: bool) -> int:
-    if not dependents:
-        return _on(connection, stored, "DELETE FROM {table} WHERE {mine}")
-    return _on(connection, stored, "DELETE FROM {table} WHERE {mine}", schema=schema)
+    if row[0] == "in progress":
+        raise InputError(
+            "its rows are being written just now", hint="try again when that has come to its end"
+        )
+    return row[0] in {"committed", None}  # None: long ago
 
 
 def _on(connection: Any, stored: Stored, statement: Any, *, schema: Schema | None = None) -> int:
@@ -262,7 +281,7 @@ def _delete_dependents(
 
     for child in schema.values():
         for key in child.foreign_keys:
-            if key.table != table or child.name in above:
+            if key.table != table or key.detached or child.name in above:
                 continue
             theirs = sql.SQL("({}) IN (SELECT {} FROM {} WHERE {})").format(
                 _names(key.columns), _names(key.remote), sql.Identifier(table), mine

@@ -80,6 +80,8 @@ class ForeignKey(msgspec.Struct, frozen=True, kw_only=True):
     table: str
     remote: tuple[str, ...]
     deferrable: bool = False
+    detached: bool = False
+    """Whether the server lets go of the row when the other one is deleted: ON DELETE SET NULL or DEFAULT."""
 
 
 class Unique(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,8 +13,9 @@ from rich.text import Text
 from toolkit.config import Config, load_config
 from toolkit.databases.target import find_url
 from toolkit.errors import ToolkitError, UsageError
+from toolkit.leases.owners import new_owner
 from toolkit.scenarios.files import Scenario, find_scenario, scenario_files, with_counts
-from toolkit.scenarios.ledger import find_ledgers
+from toolkit.scenarios.ledger import Ledger, find_ledgers
 from toolkit.scenarios.loading import Data, Targets, at_place, require_test_targets, undo
 from toolkit.scenarios.reflection import reflect
 from toolkit.scenarios.rows import Nothing, generate
@@ -93,7 +94,9 @@ def load(
         counts |= {f"api {one.name}": one.count for one in scenario.api}
         counts |= {f"cache {one.key}": one.count for one in scenario.cache}
     else:
-        loaded = Data(targets, config.state_dir / "data", os.environ).load(scenario, name)
+        data = Data(targets, config.state_dir / "data", os.environ, new_owner("process"))
+        loaded = data.load(scenario, name)
+        data.keep()
         counts, number = {table: len(found) for table, found in loaded.rows.items()}, loaded.id
         counts |= {f"api {resource}": len(found) for resource, found in loaded.api.items()}
         counts |= {"cache": len(loaded.cache)} if loaded.cache else {}
@@ -114,6 +117,7 @@ def load(
     help={
         "names": "ids or scenarios that were loaded; none: all of this project",
         "dependents": "delete rows too that refer to them and are not of the scenario",
+        "forget": "drop the ledgers of servers that are gone for good: nothing is connected to or removed",
         "url": URL,
         "server": SERVER,
         "dry-run": "say what would be removed; change nothing",
@@ -125,28 +129,34 @@ def clean(
     names: list[str],
     *,
     dependents: bool = False,
+    forget: bool = False,
     url: str = "",
     server: str = "",
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
-    """Remove what data.load (or a killed test) left, in reverse order; only what is written in the ledger."""
+    """Remove what data.load (or a killed test) left, in reverse order; only what is written in the ledger.
+
+    What a living process loads or uses is kept, unless it is named by its id.
+    """
     config = load_config()
+    if forget and not names:
+        raise UsageError("--forget: name what is to be forgotten", hint="ids: invoke data.clean --dry-run")
     done: list[dict[str, Any]] = []
     kept: list[dict[str, Any]] = []
     failed = False
     for ledger in find_ledgers(config.state_dir / "data", names):
         told = {"id": ledger.head.id, "scenario": ledger.head.scenario, "database": ledger.head.database}
-        if not names and (user := ledger.user()):
-            kept.append({**told, "why": f"in use by {user}"})
-            continue
         try:
-            targets = _targets(config, url, server, database=bool(ledger.head.database))
-            found = at_place(targets, ledger)
-            count = len(ledger.entries())
-            if not dry_run:
-                count = undo(ledger, found, environ=os.environ, dependents=dependents)
-            done.append({**told, "removed": count})
+            if ledger.head.id not in names and (user := ledger.user()):
+                kept.append({**told, "why": f"in use by {user}"})
+                continue
+            if forget:
+                count = _forget(ledger, dry_run=dry_run)
+            else:
+                targets = _targets(config, url, server, database=bool(ledger.head.database))
+                count = _undo(ledger, at_place(targets, ledger), dependents=dependents, dry_run=dry_run)
+            done.append({**told, "removed": count, "forgotten": forget})
         except ToolkitError as error:
             failed = True
             kept.append({**told, "why": str(error)})
@@ -155,12 +165,25 @@ def clean(
         raise Exit("not everything could be removed", 4)
 
 
+def _forget(ledger: Ledger, *, dry_run: bool) -> int:
+    if not dry_run:
+        ledger.forget()
+    return 0
+
+
+def _undo(ledger: Ledger, targets: Targets, *, dependents: bool, dry_run: bool) -> int:
+    if dry_run:
+        return len(ledger.entries())
+    return undo(ledger, targets, environ=os.environ, dependents=dependents)
+
+
 def _tell(done: list[dict[str, Any]], kept: list[dict[str, Any]], *, dry_run: bool, as_json: bool) -> None:
     if as_json:
         print_json({"removed": done, "kept": kept, "dry_run": dry_run})
     else:
         for one in done:
-            _say(f"{'would remove' if dry_run else 'removed'} {one['scenario'] or 'data'} ({one['id']})")
+            verbs = ("forget", "forgot") if one["forgotten"] else ("remove", "removed")
+            _say(f"{f'would {verbs[0]}' if dry_run else verbs[1]} {one['scenario'] or 'data'} ({one['id']})")
         for one in kept:
             _say(f"kept {one['scenario'] or 'data'} ({one['id']}): {one['why']}")
         if not (done or kept):

@@ -238,6 +238,7 @@ def launch(place: Place, program: Program, port: int) -> Launch:
     settings = {
         **SETTINGS,
         "unix_socket_directories": str(place.folder),
+        "cluster_name": place.folder.name,  # all are copies of one cluster: this tells them apart
         **place.service.settings,
         "port": str(port),
     }
