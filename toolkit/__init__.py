@@ -16,6 +16,7 @@ The map. Each folder serves one of the four words; a module imports only from li
     databases                            what tests do to PostgreSQL: templates, clones, shards, cleanup
     services                             where real servers run: containers, local processes, elsewhere by URL
     history | tracing                    what happened before: SQLite or PostgreSQL; what a test touches
+    assertions                           what tests claim about real systems, told with the difference
     leases                               who owns what was created, and is the owner alive
     config                               [tool.toolkit] as frozen types
     junit | journal                      JUnit XML of every runner; the files a run writes, line by line
