@@ -67,7 +67,8 @@ def tables(path: str, kind: type[msgspec.Struct]) -> Iterator[str]:
         below = struct_in(field.type)
         if below is not None:
             many = isinstance(msgspec.inspect.type_info(field.type), msgspec.inspect.DictType)
-            inner[f"{path}.{field.name}{'.<name>' if many else ''}"] = below
+            rows_of = isinstance(msgspec.inspect.type_info(field.type), msgspec.inspect.VarTupleType)
+            inner[f"[{path}.{field.name}]" if rows_of else f"{path}.{field.name}{'.<name>' * many}"] = below
             continue
         rows.append(row(field, texts.get(field.name, "")))
     yield f"## `[{path}]`\n\n{paragraphs(kind)}\n\n"
@@ -94,6 +95,8 @@ def struct_in(kind: Any) -> type[msgspec.Struct] | None:
     info = msgspec.inspect.type_info(kind)
     if isinstance(info, msgspec.inspect.DictType):
         info = info.value_type
+    if isinstance(info, msgspec.inspect.VarTupleType):
+        info = info.item_type
     return info.cls if isinstance(info, msgspec.inspect.StructType) else None
 
 

@@ -6,9 +6,12 @@ The map. Each folder serves one of the four words; a module imports only from li
 .. code-block:: text
 
     sessions | tasks | plugin            the doors: nox, invoke, pytest (nobody imports them)
-    cluster                              batches of tests on machines of a Dask cluster
-    remediation | reports                from causes to what mends them, done and proven; what people and CI
-                                         read: JUnit XML, JSON, Markdown, HTML, dashboard, metrics, terminal
+    pipeline | cluster                   stages of Nox sessions, resumable; batches of tests on machines of a
+                                         Dask cluster
+    remediation | reports | notifications
+                                         from causes to what mends them, done and proven; what people and CI
+                                         read: JUnit XML, JSON, Markdown, HTML, dashboard, metrics, terminal;
+                                         who hears of an end: chat, mail, webhook
     impact | scheduling | analysis       decisions: values in, values out, no I/O
                                          (analysis.failures: why a test failed; .flaky, .metrics, .trends,
                                          .forecast: what the history says; .state: all of it at once)
@@ -20,7 +23,7 @@ The map. Each folder serves one of the four words; a module imports only from li
     leases                               who owns what was created, and is the owner alive
     config                               [tool.toolkit] as frozen types
     junit | journal                      JUnit XML of every runner; the files a run writes, line by line
-    records                              the vocabulary
+    records | noxfile                    the vocabulary; which sessions a noxfile declares
     errors                               the exception tree
 
 Nothing is re-exported here: import from the module that owns the name.

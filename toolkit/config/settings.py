@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from toolkit.config.databases import Databases
+from toolkit.config.pipeline import Notifications, Pipeline
 from toolkit.config.profiles import Percent, Profile
 from toolkit.config.services import Service, ServiceSet
 
@@ -122,6 +123,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Folder of the data scenarios, as YAML files."""
     impact: Impact = Impact()
     flaky: Flaky = Flaky()
+    pipeline: Pipeline = Pipeline()
+    notifications: Notifications = Notifications()
 
     @property
     def reports_dir(self) -> Path:

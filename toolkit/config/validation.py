@@ -67,6 +67,12 @@ def _convert(value: object, kind: Any, path: str, forbidden: frozenset[str], mis
                 key: _convert(item, key_and_value[1], f"{path}.{key}", frozenset(), mistakes)
                 for key, item in value.items()
             }
+    row = _row_type(kind)
+    if row is not None and isinstance(value, list | tuple):
+        return tuple(
+            _convert_struct(item, row, f"{path}[{number}]", frozenset(), mistakes)
+            for number, item in enumerate(value)
+        )
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
@@ -107,6 +113,14 @@ def _convert_struct(
 def _is_mapping(kind: Any) -> bool:
     origin = typing.get_origin(kind)
     return isinstance(origin, type) and issubclass(origin, Mapping)
+
+
+def _row_type(kind: Any) -> type[msgspec.Struct] | None:
+    """Return the struct of an array of tables, ``tuple[Struct, ...]``; None: it is something else."""
+    if typing.get_origin(kind) is not tuple:
+        return None
+    row = typing.get_args(kind)[0]
+    return row if isinstance(row, type) and issubclass(row, msgspec.Struct) else None
 
 
 def _explain(message: str, value: object, kind: Any) -> str:

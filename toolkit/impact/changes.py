@@ -136,3 +136,13 @@ def subjects_between(root: Path, first: str, second: str, *, limit: int = 20) ->
     one, other = _commit(root, first), _commit(root, second)
     log = _git(root, "log", f"--max-count={limit}", "--no-merges", "--format=%h %s", f"{one}..{other}")
     return tuple(log.decode("utf-8", "replace").splitlines())
+
+
+def present_files(root: Path) -> tuple[str, ...]:
+    """Return the files that git tracks, or would track because nothing ignores them, relative to the root.
+
+    Raises:
+        ChangesUnknown: not a work tree.
+    """
+    found = _git(root, "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", ".")
+    return tuple(dict.fromkeys(_names(found)))

@@ -12,6 +12,7 @@ from toolkit.tasks import (
     failures,
     flaky,
     history,
+    pipeline,
     plan,
     predict,
     reports,
@@ -28,6 +29,7 @@ ns.add_collection(db.ns, "db")
 ns.add_collection(failures.ns, "failures")
 ns.add_collection(flaky.ns, "flaky")
 ns.add_collection(history.ns, "history")
+ns.add_collection(pipeline.ns, "pipeline")
 ns.add_collection(plan.ns, "plan")
 ns.add_collection(predict.ns, "predict")
 ns.add_collection(reports.ns, "reports")

@@ -1,0 +1,1 @@
+"""Telling others, by whatever service they read: chat, mail, webhook (Apprise)."""
