@@ -15,6 +15,7 @@ The map. Each folder serves one of the four words; a module imports only from li
     impact | scheduling | analysis       decisions: values in, values out, no I/O
                                          (analysis.failures: why a test failed; .flaky, .metrics, .trends,
                                          .forecast: what the history says; .state: all of it at once)
+    smells                               (beside analysis) what makes tests say less than they seem
     scenarios                            real test data from the real schema, and its removal
     databases                            what tests do to PostgreSQL: templates, clones, shards, cleanup
     services                             where real servers run: containers, local processes, elsewhere by URL

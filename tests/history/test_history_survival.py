@@ -70,7 +70,7 @@ def test_kill_9_in_the_middle_of_an_import(history_url: str) -> None:
         writer = start_writer(history_url, turn * 100, 100, tests=300)
         assert writer.stdout is not None
         assert writer.stdout.readline() == "open\n"
-        time.sleep(0.02 * turn)
+        time.sleep(0.02 * turn)  # toolkit: ignore[TS102] it is killed at another moment each time
         writer.send_signal(signal.SIGKILL)
         said = {f"run-{int(line):04}" for line in writer.stdout}
         writer.wait(timeout=30)

@@ -14,6 +14,7 @@ from toolkit.config.pipeline import pipeline_mistakes
 from toolkit.config.profiles import BUILT_IN
 from toolkit.config.services import BUILT_IN_ENVIRONMENTS, BUILT_IN_SERVICES, service_mistakes
 from toolkit.config.settings import FOUND_FIELDS, Config, EnvironmentName
+from toolkit.config.smells import smell_mistakes
 from toolkit.config.validation import convert, raise_mistakes, unknown
 from toolkit.errors import ConfigError
 
@@ -104,6 +105,7 @@ def parse_config(document: Mapping[str, Any], *, root: Path, environ: Mapping[st
             *service_mistakes(config.services, config.environments, wanted),
             *database_mistakes(config.databases),
             *pipeline_mistakes(config.pipeline),
+            *smell_mistakes(config.smells),
         ],
         where,
     )

@@ -11,6 +11,7 @@ from toolkit.config.databases import Databases
 from toolkit.config.pipeline import Notifications, Pipeline
 from toolkit.config.profiles import Percent, Profile
 from toolkit.config.services import Service, ServiceSet
+from toolkit.config.smells import Smells
 
 Version = Annotated[str, msgspec.Meta(pattern=r"^(?:\d+\.\d+t?|pypy\d*\.?\d+)$")]
 EnvironmentName = Literal["local", "ci", "staging"]
@@ -125,6 +126,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     flaky: Flaky = Flaky()
     pipeline: Pipeline = Pipeline()
     notifications: Notifications = Notifications()
+    smells: Smells = Smells()
 
     @property
     def reports_dir(self) -> Path:

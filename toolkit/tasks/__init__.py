@@ -17,6 +17,7 @@ from toolkit.tasks import (
     predict,
     reports,
     services,
+    smells,
     tests,
 )
 
@@ -34,4 +35,5 @@ ns.add_collection(plan.ns, "plan")
 ns.add_collection(predict.ns, "predict")
 ns.add_collection(reports.ns, "reports")
 ns.add_collection(services.ns, "services")
+ns.add_collection(smells.ns, "smells")
 ns.add_collection(tests.ns, "tests")
