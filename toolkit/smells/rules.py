@@ -1,6 +1,7 @@
 """The rules: what each says, why it matters, how to mend it. The reference page is made of this table."""
 
 import inspect
+import re
 
 import msgspec
 
@@ -24,8 +25,13 @@ def _rule(
 ) -> Rule:
     return Rule(
         id=ident, name=name, title=title, why=why, mend=mend, spares=spares,
-        bad=inspect.cleandoc(bad) + "\n", good=inspect.cleandoc(good) + "\n",
+        bad=_source(bad), good=_source(good),
     )  # fmt: skip
+
+
+def _source(text: str) -> str:
+    """Return an example as a formatted file: two empty lines before each definition."""
+    return re.sub(r"\n\n(?=def |@)", "\n\n\n", inspect.cleandoc(text)) + "\n"
 
 
 _TABLE = (
