@@ -109,6 +109,8 @@ def words(info: Any) -> str:  # noqa: PLR0911 - one per type
             return "true or false"
         case msgspec.inspect.IntType() | msgspec.inspect.FloatType():
             return bounds("whole number" if isinstance(info, msgspec.inspect.IntType) else "number", info)
+        case msgspec.inspect.DateType():
+            return "date"
         case msgspec.inspect.LiteralType():
             return ", ".join(f"`{literal(value)}`" for value in info.values)
         case msgspec.inspect.VarTupleType():

@@ -8,6 +8,7 @@ The map. Each folder serves one of the four words; a module imports only from li
     sessions | tasks | plugin            the doors: nox, invoke, pytest (nobody imports them)
     pipeline | cluster                   stages of Nox sessions, resumable; batches of tests on machines of a
                                          Dask cluster
+    gates                                may this be merged: coverage, performance, security, reliability
     remediation | reports | notifications
                                          from causes to what mends them, done and proven; what people and CI
                                          read: JUnit XML, JSON, Markdown, HTML, dashboard, metrics, terminal;

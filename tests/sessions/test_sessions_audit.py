@@ -9,44 +9,6 @@ from typing import Any, ClassVar
 import pytest
 
 from tests.sessions.nox_project import Project
-from toolkit.sessions.audit import audit_findings, bandit_findings
-
-
-def test_files_that_could_not_be_parsed_are_findings() -> None:
-    """Bandit ends with 0 on them."""
-    report = {"errors": [{"filename": "a.py", "reason": "syntax error"}], "results": []}
-    assert [str(finding) for finding in bandit_findings(report)] == [
-        "bandit: a.py: not checked: syntax error"
-    ]
-
-
-def test_results_name_place_rule_and_severity() -> None:
-    result = {
-        "filename": "a.py",
-        "line_number": 3,
-        "test_id": "B602",
-        "issue_severity": "HIGH",
-        "issue_text": "shell",
-    }
-    (finding,) = bandit_findings({"errors": [], "results": [result]})
-    assert str(finding) == "bandit: a.py:3: B602 high: shell"
-
-
-def test_skipped_packages_are_findings() -> None:
-    """pip-audit ends with 0 on them."""
-    report = {
-        "dependencies": [
-            {"name": "a", "skip_reason": "not found"},
-            {"name": "b", "version": "1", "vulns": [{"id": "X-1", "fix_versions": ["2"]}]},
-            {"name": "c", "version": "1", "vulns": [{"id": "X-2", "fix_versions": []}]},
-            {"name": "d", "version": "1", "vulns": []},
-        ]
-    }
-    assert [finding.what for finding in audit_findings(report)] == [
-        "not checked: not found",
-        "X-1; fixed in 2",
-        "X-2; fixed in nothing yet",
-    ]
 
 
 class Advisories(BaseHTTPRequestHandler):
@@ -100,7 +62,7 @@ import nox
 from toolkit.config import load_config
 from toolkit.sessions.checks import add_check_sessions
 nox.options.default_venv_backend = "uv|virtualenv"
-add_check_sessions(load_config(), ["audit"])
+add_check_sessions(load_config(), ["audit", "gates"])
 """
 
 
@@ -122,6 +84,7 @@ def test_audit_finds_what_it_should_and_says_what_it_could_not(project: Project,
         packages = ["audited"]
         [tool.toolkit]
         source = ["audited"]
+        gates.off = ["coverage", "performance", "reliability"]
         """,
     )
     project.write("audited/__init__.py", "def f(x):\n    return eval(x)\n")
@@ -129,10 +92,76 @@ def test_audit_finds_what_it_should_and_says_what_it_could_not(project: Project,
     assert found.returncode == 1, found.stdout
     assert "B307" in found.stdout
     assert "pip-audit: itsdangerous" in found.stdout
-    assert "TEST-2026-1; fixed in 99.0" in found.stdout
+    assert "TEST-2026-1 critical: itsdangerous" in found.stdout
+    assert "is vulnerable; fixed in 99.0" in found.stdout
     assert "itsdangerous" in Advisories.asked
     project.write("audited/__init__.py", "def f(:\n")
     away = project.nox("-R", "-s", "audit", bare=False, TOOLKIT_OSV_URL="http://127.0.0.1:9/v1/query")
     assert away.returncode == 1
     assert "not checked: syntax error" in away.stdout
     assert "NOT CHECKED: known vulnerabilities" in away.stdout
+    judged = project.nox("-s", "gates")
+    assert judged.returncode == 1
+    assert "security.pip-audit: missing: pip-audit did not answer (http://127.0.0.1:9" in judged.stdout
+    report = json.loads((project.root / "reports" / "quality-gates-report.json").read_text("utf-8"))
+    assert not report["passed"]
+    waived = (
+        "[tool.toolkit.gates.waivers.known]\nrule = '*'\nreason = 'made for a test'\nexpires = 9999-01-01\n"
+    )
+    with (project.root / "pyproject.toml").open("a", encoding="utf-8") as stream:
+        stream.write(waived)
+    project.write("audited/__init__.py", "def f(x):\n    return eval(x)\n")
+    excused = project.nox("-R", "-s", "audit", "gates", bare=False, TOOLKIT_OSV_URL=advisories)
+    assert excused.returncode == 0, excused.stdout
+    assert "(waived: known)" in excused.stdout
+    assert f"security.pip-audit: passed: {advisories} answered about" in excused.stdout
+
+
+ADVISORIES: dict[str, dict[str, Any]] = {
+    "insecure.json": {"vulnerable_packages": {"itsdangerous": ["<99"]}},
+    "insecure_full.json": {
+        "vulnerable_packages": {
+            "itsdangerous": [
+                {
+                    "advisory": "made for a test", "cve": "CVE-2026-1", "id": "70001", "specs": ["<99"],
+                    "transitive": False, "more_info_path": "/v", "v": "<99",
+                    "ids": [{"type": "pyup", "id": "70001"}, {"type": "cve", "id": "CVE-2026-1"}],
+                }
+            ]
+        },
+        "packages": {},
+    },
+}  # fmt: skip
+
+
+@pytest.mark.e2e
+def test_safety_answers_from_a_folder_without_network(project: Project) -> None:
+    """Real safety; advisories that are not there are no clean result."""
+    project.write("noxfile.py", NOXFILE)
+    project.write(
+        "pyproject.toml",
+        """
+        [project]
+        name = "audited"
+        version = "1"
+        dependencies = ["itsdangerous"]
+        [build-system]
+        requires = ["hatchling"]
+        build-backend = "hatchling.build"
+        [tool.hatch.build.targets.wheel]
+        packages = ["audited"]
+        [tool.toolkit.audit]
+        sources = ["safety"]
+        advisories = "advisories"
+        """,
+    )
+    project.write("audited/__init__.py", "")
+    away = project.nox("-s", "audit", bare=False)
+    assert away.returncode == 1, away.stdout
+    assert "NOT CHECKED: known vulnerabilities by safety: there are no advisories" in away.stdout
+    meta = {"schema_version": "2.0.0", "base_domain": "", "timestamp": 1, "last_updated": "", "advisory": ""}
+    for name, document in ADVISORIES.items():
+        project.write(f"advisories/{name}", json.dumps({"meta": meta, **document}))
+    found = project.nox("-R", "-s", "audit", bare=False)
+    assert found.returncode == 1
+    assert "safety: itsdangerous: CVE-2026-1 critical" in found.stdout, found.stdout

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import msgspec
 
 from toolkit.config.databases import database_mistakes
+from toolkit.config.gates import gate_mistakes
 from toolkit.config.pipeline import pipeline_mistakes
 from toolkit.config.profiles import BUILT_IN
 from toolkit.config.services import BUILT_IN_ENVIRONMENTS, BUILT_IN_SERVICES, service_mistakes
@@ -106,6 +107,7 @@ def parse_config(document: Mapping[str, Any], *, root: Path, environ: Mapping[st
             *database_mistakes(config.databases),
             *pipeline_mistakes(config.pipeline),
             *smell_mistakes(config.smells),
+            *gate_mistakes(config.gates),
         ],
         where,
     )

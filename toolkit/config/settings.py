@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from toolkit.config.databases import Databases
+from toolkit.config.gates import Audit, Gates
 from toolkit.config.pipeline import Notifications, Pipeline
 from toolkit.config.profiles import Percent, Profile
 from toolkit.config.services import Service, ServiceSet
@@ -27,7 +28,7 @@ class Thresholds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     coverage_new: Percent = 100.0
     """Of lines that are new or changed."""
     reliability: Percent = 95.0
-    """Of runs without a failure."""
+    """Of runs in which no test contradicted another result of itself on the same code."""
 
 
 class Ceiling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -127,6 +128,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     pipeline: Pipeline = Pipeline()
     notifications: Notifications = Notifications()
     smells: Smells = Smells()
+    gates: Gates = Gates()
+    audit: Audit = Audit()
 
     @property
     def reports_dir(self) -> Path:

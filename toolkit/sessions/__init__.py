@@ -17,8 +17,9 @@ A project's noxfile calls :func:`add_profile_sessions`. One file per step of a s
     coverage       the session that judges the coverage of all
     summary        what a session says at its end
     queueing       sessions that run after others
-    checks         lint, typecheck, audit, docs, build
+    checks         lint, typecheck, audit, docs, build, gates
     audit          risky code, known vulnerabilities
+    gates          may this be merged
     tools          what the checks install, and how they run
     guarding       errors end a session with their message
     naming         "unknown session" lists the valid ones

@@ -1,10 +1,11 @@
-"""Sessions beside the tests: lint, typecheck, audit, docs, build. Each runs all its tools, then judges.
+"""Sessions beside the tests: lint, typecheck, audit, docs, build, gates. Each runs all, then judges.
 
 See :mod:`toolkit.sessions.tools` for where the tools come from.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import nox
 
@@ -12,6 +13,7 @@ from toolkit.config import Config
 from toolkit.config.validation import unknown
 from toolkit.errors import UsageError
 from toolkit.sessions.audit import audit
+from toolkit.sessions.gates import gates
 from toolkit.sessions.guarding import guarded
 from toolkit.sessions.requirements import read_document
 from toolkit.sessions.tools import install_tools, run_all
@@ -66,8 +68,12 @@ CHECKS: Mapping[str, Check] = {
     "audit": audit,
     "docs": docs,
     "build": build,
+    "gates": gates,
 }
 """The sessions this module can declare."""
+
+OPTIONS: Mapping[str, Mapping[str, Any]] = {"gates": {"python": False}}
+"""More settings of ``nox.session``: what judges reports needs no environment of its own."""
 
 
 def add_check_sessions(config: Config, names: Iterable[str] = tuple(CHECKS)) -> None:
@@ -85,7 +91,7 @@ def add_check_sessions(config: Config, names: Iterable[str] = tuple(CHECKS)) -> 
             raise UsageError(unknown("check", name, CHECKS))
         check = CHECKS[name]
         body = guarded(check, config, name=name, description=check.__doc__ or "")
-        nox.session(name=name, tags=["checks"], default=False)(body)
+        nox.session(name=name, tags=["checks"], default=False, **OPTIONS.get(name, {}))(body)
 
 
 def is_configured(config: Config, table: str, file: str) -> bool:

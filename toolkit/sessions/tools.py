@@ -22,13 +22,24 @@ DEFAULT_TOOLS: Mapping[str, tuple[str, ...]] = {
 """What a session installs when the project has no dependency group of its name."""
 
 
-def install_tools(session: nox.Session, config: Config, name: str, *, project: bool = False) -> None:
-    """Install the tools of a session, pinned by the project's constraints; with the project if asked."""
+def install_tools(
+    session: nox.Session, config: Config, name: str, *, project: bool = False, more: Sequence[str] = ()
+) -> None:
+    """Install the tools of a session, pinned by the project's constraints; with the project if asked.
+
+    Args:
+        session: gets them, unless it has no environment of its own.
+        config: of the project.
+        name: of the session and of its dependency group.
+        project: whether to install the project, too.
+        more: further requirements.
+    """
     if session.venv_backend == "none":
         return
     document = read_document(config.root)
     known = name in document.get("dependency-groups", {})
     arguments = list(group_requirements(document, [name]) if known else DEFAULT_TOOLS[name])
+    arguments += more
     if project:
         arguments += ["-e", "."]
     for file in config.install.constraints:

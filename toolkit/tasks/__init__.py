@@ -11,6 +11,7 @@ from toolkit.tasks import (
     db,
     failures,
     flaky,
+    gates,
     history,
     pipeline,
     plan,
@@ -29,6 +30,7 @@ ns.add_collection(data.ns, "data")
 ns.add_collection(db.ns, "db")
 ns.add_collection(failures.ns, "failures")
 ns.add_collection(flaky.ns, "flaky")
+ns.add_collection(gates.ns, "gates")
 ns.add_collection(history.ns, "history")
 ns.add_collection(pipeline.ns, "pipeline")
 ns.add_collection(plan.ns, "plan")

@@ -1,0 +1,18 @@
+"""Gates: may this be merged? Records in, verdicts out.
+
+.. code-block:: text
+
+    verdicts       the vocabulary: finding, check, gate, report
+    coverage       of everything, of critical paths, of new code
+    performance    benchmarks: absolute limits; against the base, see ``pairing``
+    security       findings of bandit, pip-audit and safety against a budget
+    reliability    what the history says: consistency, flaky tests, quarantine
+    waivers        findings that do not count until a day is over
+    inputs         files of the tools → records; what is missing or malformed is said, never assumed
+    newcode        git and diff-cover → which new lines were executed
+    checking       all of it for one project
+    schema         the JSON schema of ``quality-gates-report.json``
+    writing        the report as JSON, Markdown, SARIF, GitLab code quality and GitHub annotations
+
+A gate whose input is missing, malformed or of other code fails and says what to run.
+"""
