@@ -84,7 +84,7 @@ def test_another_rabbitmq_can_be_named(tmp_path: Path) -> None:
         ("Pulling x", r"can a, b be pulled\?"),
         ("pull access denied", r"can a, b be pulled\?"),
         ("no space left on device", "docker system df"),
-        ("something else", "invoke doctor"),
+        ("something else", "invoke services.status"),
     ],
 )
 def test_what_compose_says_leads_to_advice(problem: str, advice: str) -> None:

@@ -172,6 +172,14 @@ class CoverageSplit:
             self._splitter.stop()
 
 
+def _modified(file: Path) -> float:
+    """Return when a file was changed; of one that is gone meanwhile (combined by another run): never."""
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 def can_split(coverage: Any) -> bool:
     """Whether this version of coverage can be asked what each test executed."""
     collector = getattr(coverage, "_collector", None)
@@ -264,7 +272,7 @@ class CoverageKeeper:
         base = Path(self.coverage.get_option("run:data_file")).absolute()
         for file in base.parent.glob(f"{base.name}.*"):
             found = _PID.search(file.name)
-            if found and file.stat().st_mtime >= self._began:
+            if found and _modified(file) >= self._began:
                 yield int(found[1]), file
 
     def _take_child(self, name: str, file: Path) -> None:
