@@ -36,12 +36,18 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 @pytest.fixture
-def active(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project that asks for the plugin by its table, without neighbours; returns its root."""
+def alone(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """Sessions of pytest load our plugins only."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(plugins()))
-    pytester.makepyprojecttoml("[tool.toolkit]\n")
-    return pytester.path
+    return pytester
+
+
+@pytest.fixture
+def active(alone: pytest.Pytester) -> Path:
+    """A project that asks for the plugin by its table, without neighbours; returns its root."""
+    alone.makepyprojecttoml("[tool.toolkit]\n")
+    return alone.path
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ from toolkit.services import control
 from toolkit.services.environment import Environment
 from toolkit.services.provisioning import running
 
+pytestmark = pytest.mark.usefixtures("alone")
+
 TESTS = """
 import pathlib, time, psycopg, pytest
 

@@ -6,6 +6,8 @@ import pytest
 
 from toolkit.databases.server import Server
 
+pytestmark = pytest.mark.usefixtures("alone")
+
 PROJECT = """
 [tool.toolkit.databases]
 migrations = "migrations"

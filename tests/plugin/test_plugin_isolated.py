@@ -7,6 +7,8 @@ import pytest
 from toolkit.journal import read_run
 from toolkit.records import Outcome
 
+pytestmark = pytest.mark.usefixtures("alone")
+
 SUITE = """
 import os, signal, sys, time, pytest
 ME = os.getpid()
@@ -117,6 +119,6 @@ def test_a_timeout_ends_the_process_and_the_run_goes_on(project: pytest.Pytester
         def test_fine(): pass
         """
     )
-    result = project.runpytest_subprocess("-p", "no:randomly", "--timeout=8", timeout=90)
+    result = project.runpytest_subprocess("-p", "timeout", "--timeout=8", timeout=90)
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*[Tt]imeout*"])

@@ -12,6 +12,8 @@ from toolkit.journal import Journal, read_run
 from toolkit.records import Attempt, NodeId, Outcome, RunFinished, RunRecord, RunStarted
 from toolkit.scheduling.plan import Plan, read_plan
 
+pytestmark = pytest.mark.usefixtures("alone")
+
 Run = Callable[..., pytest.RunResult]
 
 

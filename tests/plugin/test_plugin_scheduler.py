@@ -8,6 +8,8 @@ import pytest
 
 from toolkit.journal import read_run
 
+pytestmark = pytest.mark.usefixtures("alone")
+
 CONFTEST = """
 import json, os, time, pytest
 
@@ -293,7 +295,8 @@ def test_pytest_randomly_shuffles_and_nothing_is_lost(bench: Bench) -> None:
         def test_serial(i): time.sleep(0.02)
         """
     )
-    result = bench.pytester.runpytest_subprocess("-p", "no:cacheprovider", "-n", "2", timeout=120)
+    arguments = ("-p", "no:cacheprovider", "-p", "randomly", "-n", "2")
+    result = bench.pytester.runpytest_subprocess(*arguments, timeout=120)
     result.stdout.fnmatch_lines(["*--randomly-seed=*"])
     result.assert_outcomes(passed=14)
     for serial in bench.named("test_serial"):
