@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 with contextlib.suppress(ImportError):  # an older one has no such module, and does not do this
@@ -29,3 +30,13 @@ NEIGHBOURS = ("asyncio", "benchmark", "randomly", "rerunfailures")
 os.environ["PYTEST_ADDOPTS"] = " ".join(f"-p no:{name}" for name in NEIGHBOURS)
 
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+MEASURING = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+"""Variables by which coverage measures subprocesses."""
+
+
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that a test starts are not measured: that doubles their cost, and others cover the same code."""
+    for name in MEASURING:
+        monkeypatch.delenv(name, raising=False)

@@ -35,8 +35,13 @@ def test_before(): pass
 def test_deadly(): os._exit(9)
 def test_after(): pass
 """
+OURS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p xdist -p toolkit"}
+"""Batches load no other plugins: importing all that are installed here costs more than their tests."""
 TESTS = [f"test_a.py::test_fine[{number}]" for number in range(6)] + ["test_a.py::test_bad"]
 DEADLY_TESTS = [f"test_b.py::test_{name}" for name in ("before", "deadly", "after")]
+
+
+pytestmark = pytest.mark.usefixtures("unmeasured")
 
 
 @pytest.fixture
@@ -81,7 +86,9 @@ def _process(command: list[str], file: Path, folder: Path) -> Iterator[None]:
         str(file),
         *command[1:],
     ]
-    environ = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+    environ = {
+        key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "COVERAGE_"))
+    }
     process = subprocess.Popen(
         words, cwd=folder, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -97,7 +104,7 @@ def settings_for(project: Path, address: str, **changes: Any) -> Settings:
         address=address,
         root=str(project),
         arguments=("-p", "no:cacheprovider", "-p", "no:randomly"),
-        environ={},
+        environ=OURS,
         sameness=here(project),
         patience=5.0,
         pacing=Pacing(batch=4.0, least=1.0, share=0.5, holds=False),
@@ -114,7 +121,7 @@ def test_a_batch_runs_in_a_process_of_its_own(project: Path) -> None:
         tests=(NodeId(TESTS[6]), NodeId(TESTS[2])),
         root=str(project),
         arguments=("-p", "no:randomly"),
-        environ={"SAID": "hello"},
+        environ={**OURS, "SAID": "hello"},
         sameness=here(project).digest,
     )
     answer = run_batch(batch)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg  # noqa: F401 - pytester forgets what is imported while it is in use; this cannot come twice
 import pytest
 
 from toolkit.journal import read_run
