@@ -37,6 +37,6 @@ MEASURING = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 
 @pytest.fixture
 def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes that a test starts are not measured: that doubles their cost, and others cover the same code."""
+    """Processes that a test starts are not measured: others cover the same code at half the cost."""
     for name in MEASURING:
         monkeypatch.delenv(name, raising=False)
