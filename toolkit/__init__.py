@@ -18,6 +18,7 @@ The map. Each folder serves one of the four words; a module imports only from li
                                          .forecast: what the history says; .state: all of it at once)
     smells                               (beside analysis) what makes tests say less than they seem
     scenarios                            real test data from the real schema, and its removal
+    chaos                                breaking real servers on purpose, with proof that all comes back
     databases                            what tests do to PostgreSQL: templates, clones, shards, cleanup
     services                             where real servers run: containers, local processes, elsewhere by URL
     history | tracing                    what happened before: SQLite or PostgreSQL; what a test touches

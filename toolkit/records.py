@@ -122,6 +122,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     file: str = ""  # relative to the project root
     line: int | None = None  # from 1
     markers: tuple[str, ...] = ()
+    measures: dict[str, float] = {}  # what the test measured: name, with the unit at its end ("…_s") → value
 
 
 class RunStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="run", tag_field="kind"):

@@ -123,6 +123,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     databases: Databases = Databases()
     scenarios: str = "tests/data/scenarios"
     """Folder of the data scenarios, as YAML files."""
+    chaos: str = "tests/data/chaos"
+    """Folder of the chaos scenarios, as TOML files."""
     impact: Impact = Impact()
     flaky: Flaky = Flaky()
     pipeline: Pipeline = Pipeline()

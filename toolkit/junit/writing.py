@@ -96,6 +96,7 @@ def _case(case: CaseResult) -> str:
     properties = {
         **_identity(case.test, classname, name, file),
         **({OUTCOME: case.outcome.value} if case.outcome is Outcome.XPASSED else {}),
+        **{name: f"{value:g}" for name, value in told.measures.items()},
     }
     inside = _properties(properties) if properties else ""
     inside += _verdict(told, shielded=shielded) + "".join(

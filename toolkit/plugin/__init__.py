@@ -35,6 +35,7 @@ MODULES = (
     "fixtures.queues",
     "fixtures.sharing",
     "fixtures.scenarios",
+    "fixtures.chaos",
 )
 """Modules of this package, imported and registered in this order, only in an active session."""
 

@@ -1,5 +1,6 @@
 """Writes the journal: each process its own file, a line before and a line after every try of a test."""
 
+import math
 import os
 import platform
 import sys
@@ -309,6 +310,8 @@ class Recorder:
             call=call,
             teardown=teardown,
         )
+        if item.user_properties:
+            attempt = msgspec.structs.replace(attempt, measures=measures_of(item.user_properties))
         if not outcomes.all_passed(reports):
             outcome, counted = outcomes.verdict(reports)
             bad = [report for report in reports if outcomes.is_bad(report)]
@@ -354,6 +357,15 @@ def _durations(reports: list[pytest.TestReport]) -> tuple[float, float, float]:
         if report.when in found and not outcomes.is_subtest(report):
             found[report.when] += report.duration
     return found["setup"], found["call"], found["teardown"]
+
+
+def measures_of(properties: list[tuple[str, object]]) -> dict[str, float]:
+    """Return the numbers among what a test recorded with ``record_property``, or a fixture of ours for it."""
+    return {
+        name: float(value)
+        for name, value in properties
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    }
 
 
 def timeout_of(item: pytest.Item) -> float | None:

@@ -89,12 +89,21 @@ def restart(store: LeaseStore, lease: Lease) -> Lease:
     Raises:
         EnvironmentFailed: nobody wrote down how it was started.
     """
-    try:
-        recipe = msgspec.json.decode(Path(lease.what["recipe"]).read_bytes(), type=Recipe)
-    except (KeyError, OSError, msgspec.MsgspecError) as error:
-        raise EnvironmentFailed(f"{lease.name}: how it was started is not known") from error
+    recipe = recipe_of(lease)
     stop(lease, first=recipe.gentle)
     return start(store, lease, recipe)
+
+
+def recipe_of(lease: Lease) -> Recipe:
+    """Return how the server of a lease was started.
+
+    Raises:
+        EnvironmentFailed: nobody wrote it down.
+    """
+    try:
+        return msgspec.json.decode(Path(lease.what["recipe"]).read_bytes(), type=Recipe)
+    except (KeyError, OSError, msgspec.MsgspecError) as error:
+        raise EnvironmentFailed(f"{lease.name}: how it was started is not known") from error
 
 
 def has_ended(lease: Lease) -> str | None:

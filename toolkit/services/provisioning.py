@@ -33,6 +33,7 @@ from toolkit.services.embedded import Embedded
 from toolkit.services.engine import engine_host, find_engine, remove_project, sweep_labelled
 from toolkit.services.environment import Endpoint, Environment, UsedRuntime
 from toolkit.services.external import External
+from toolkit.services.faults import injecting as faults
 from toolkit.services.folders import data_root, lost_folders, remove_folder
 from toolkit.services.interrupts import uninterrupted
 from toolkit.services.probes import probe_of
@@ -58,6 +59,7 @@ def releases(store: LeaseStore) -> dict[str, Release]:
         "process": processes.stop,
         "compose": remove_project,
         "folder": _release_folder,
+        faults.KIND: lambda lease: faults.undo(store, lease),
         "environment": lambda lease: records.forget(store, lease.what["environment"]),
     }
 

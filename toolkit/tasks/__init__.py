@@ -7,6 +7,7 @@ from invoke.collection import Collection
 
 from toolkit.tasks import (
     analysis,
+    chaos,
     data,
     db,
     failures,
@@ -26,6 +27,7 @@ ns = Collection()
 """All namespaces: ``reports.*``, ``history.*`` …"""
 
 ns.add_collection(analysis.ns, "analysis")
+ns.add_collection(chaos.ns, "chaos")
 ns.add_collection(data.ns, "data")
 ns.add_collection(db.ns, "db")
 ns.add_collection(failures.ns, "failures")
