@@ -43,6 +43,20 @@ def test_a_change_of_a_project_that_is_installed_as_a_copy_is_not_missed(project
     assert project.run(PYTHONPATH=path) == set()
 
 
+def test_a_copy_that_was_imported_before_tracing_began_counts_as_what_it_is(project: Any) -> None:
+    """The change is not in the copy: tests that ran with it have not tried the change."""
+    project.write("src/shop_under_test/__init__.py", "")
+    project.write("src/shop_under_test/lib.py", LIB)
+    project.write("test_lib.py", TESTS)
+    path = install(project)
+    early = ("-p", "shop_under_test.lib")
+    assert len(project.run(*early, PYTHONPATH=path)) == 2
+    assert project.run(*early, PYTHONPATH=path) == set()
+    project.replace("src/shop_under_test/lib.py", "2 * x", "x * 2")
+    assert "test_double" in project.run(*early, PYTHONPATH=path)
+    assert "test_double" in project.run(*early, PYTHONPATH=path), "it ran with the old copy"
+
+
 def test_copies_are_found_by_name_and_only_what_the_project_has_counts(
     tmp_path: Any, monkeypatch: Any
 ) -> None:

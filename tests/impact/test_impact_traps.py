@@ -1,5 +1,6 @@
 """One test for each mistake that tools of this kind make: every time a test would be missed."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 needs_monitoring = pytest.mark.skipif(sys.version_info < (3, 12), reason="functions are traced from 3.12 on")
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 
 
 @needs_monitoring
@@ -83,6 +85,147 @@ def test_what_a_cache_was_filled_with_belongs_to_whoever_uses_the_cache(project:
     assert project.run() == {"test_single_1", "test_single_2"}
     project.replace("lib.py", "return 9", "return 4 + 5")
     assert {"test_slow_1", "test_slow_2"} <= project.run()
+
+
+@needs_monitoring
+def test_a_kept_result_belongs_to_its_callee_though_other_tests_called_that_first(project: Any) -> None:
+    """Calls are noted at first entries; these caches are filled by functions that were entered before."""
+    project.write(
+        "lib.py",
+        "TABLE = []\n_found = {}\n"
+        "def make():\n    return [12]\n"
+        "def sliced():\n    if not TABLE:\n        TABLE[:] = make()\n    return TABLE[0]\n"
+        "def make_a():\n    return 13\n"
+        "def make_b():\n    return 14\n"
+        "BUILDERS = {'a': make_a, 'b': make_b}\n"
+        "def get(kind):\n    if kind not in _found:\n        _found[kind] = BUILDERS[kind]()\n"
+        "    return _found[kind]\n",
+    )
+    project.write(
+        "tables.py",
+        "import functools\ndef build():\n    return 11\n@functools.cache\ndef table():\n    return build()\n",
+    )
+    project.write(
+        "test_tables.py",
+        "import tables\n"
+        "def test_build(): assert tables.build() == 11\n"
+        "def test_table(): assert tables.table() == 11\n"
+        "def test_table_again(): assert tables.table() == 11\n",
+    )
+    project.write(
+        "test_lib.py",
+        "import lib\n"
+        "def test_make(): assert lib.make() == [12]\n"
+        "def test_sliced(): assert lib.sliced() == 12\n"
+        "def test_sliced_again(): assert lib.sliced() == 12\n"
+        "def test_get_a(): assert lib.get('a') == 13\n"
+        "def test_make_b(): assert lib.make_b() == 14\n"
+        "def test_get_b(): assert lib.get('b') == 14\n"
+        "def test_get_b_again(): assert lib.get('b') == 14\n"
+        "def test_free(): pass\n",
+    )
+    project.run("--order=declared")
+    project.replace("tables.py", "return 11", "return 10 + 1")
+    assert project.run("--order=declared") == {"test_build", "test_table", "test_table_again"}
+    project.replace("lib.py", "return [12]", "return [10 + 2]")
+    assert project.run("--order=declared") == {"test_make", "test_sliced", "test_sliced_again"}
+    project.replace("lib.py", "return 14", "return 10 + 4")
+    ran = project.run("--order=declared")
+    assert ran == {"test_get_a", "test_make_b", "test_get_b", "test_get_b_again"}
+
+
+@needs_monitoring
+def test_a_kept_result_belongs_to_its_callee_though_others_called_that_in_the_same_test(project: Any) -> None:
+    """Nor is it enough that somebody else is known to have called it there."""
+    project.write(
+        "lib.py",
+        "import functools\n_found = {}\n"
+        "def parse(text):\n    return text.upper()\n"
+        "def read_all():\n    return parse('a')\n"
+        "@functools.cache\ndef table():\n    return parse('t')\n"
+        "def make_a():\n    return 13\n"
+        "def make_b():\n    return 14\n"
+        "def make(kind):\n    return make_b() if kind == 'b' else make_a()\n"
+        "def get(kind):\n    if kind not in _found:\n        _found[kind] = make(kind)\n"
+        "    return _found[kind]\n",
+    )
+    project.write(
+        "test_lib.py",
+        "import lib\n"
+        "def test_read(): assert lib.read_all() == 'A'\n"
+        "def test_both(): assert lib.read_all() + lib.table() == 'AT'\n"
+        "def test_table(): assert lib.table() == 'T'\n"
+        "def test_get_a(): assert lib.get('a') == 13\n"
+        "def test_equal(): assert lib.make_b() == lib.get('b')\n"
+        "def test_get_b(): assert lib.get('b') == 14\n"
+        "def test_get_b_and_more(): assert lib.make('a') + lib.get('b') == 27\n"
+        "def test_free(): pass\n",
+    )
+    project.run("--order=declared")
+    project.replace("lib.py", "text.upper()", "text.title()")
+    assert {"test_read", "test_both", "test_table"} <= project.run("--order=declared")
+    project.replace("lib.py", "return 14", "return 10 + 4")
+    ran = project.run("--order=declared")
+    assert {"test_equal", "test_get_b", "test_get_b_and_more"} <= ran
+    assert ran.isdisjoint({"test_free", "test_read"})
+
+
+def test_what_is_read_where_things_are_kept_belongs_to_all_who_use_it(project: Any) -> None:
+    """Another function had opened the same file first, in the same test; a variable was read once."""
+    project.write(
+        "lib.py",
+        "import functools, os\ndef read():\n    with open('data.txt') as stream: return stream.read()\n"
+        "@functools.cache\ndef kept():\n    return read() + os.environ.get('LIB_MODE', '')\n",
+    )
+    project.write("data.txt", "1")
+    project.write(
+        "test_lib.py",
+        "import lib\ndef test_one(): assert lib.read() + lib.kept()\ndef test_two(): assert lib.kept()\n",
+    )
+    project.write("test_free.py", "def test_free(): pass\n")
+    project.run("--order=declared", LIB_MODE="a")
+    project.write("data.txt", "2")
+    assert project.run("--order=declared", LIB_MODE="a") == {"test_one", "test_two"}
+    assert project.run("--order=declared", LIB_MODE="b") == {"test_one", "test_two"}
+
+
+def test_a_trail_that_could_not_be_written_whole_hides_nothing(project: Any) -> None:
+    """The disk is full for a moment: what was lost then is not known, so any change may concern the tests."""
+    project.write("lib.py", "X = 1\n")
+    project.write("other.py", "def f():\n    return 1\n")
+    project.write(
+        "test_lib.py",
+        "import os\ndef broken(descriptor, data):\n    raise OSError(28, 'no space left')\n"
+        "def test_one(monkeypatch):\n"
+        "    with monkeypatch.context() as patch:\n"
+        "        patch.setattr(os, 'write', broken)\n"
+        "        import lib\n"
+        "    assert lib.X == 1\n"
+        "def test_two():\n    import lib\n    assert lib.X == 1\n",
+    )
+    project.run("--order=declared")
+    project.replace("lib.py", "X = 1", "X = 2")
+    assert project.run("--order=declared", code=1) == {"test_one", "test_two"}
+
+
+@needs_fork
+def test_a_child_whose_trail_could_not_be_written_hides_nothing(project: Any) -> None:
+    project.write("lib.py", "X = 1\n")
+    project.write(
+        "test_lib.py",
+        "import os\ndef broken(descriptor, data):\n    raise OSError(28, 'no space left')\n"
+        "def test_fork():\n"
+        "    pid = os.fork()\n"
+        "    if not pid:\n"
+        "        os.write = broken\n"
+        "        import lib\n"
+        "        os._exit(lib.X - 1)\n"
+        "    assert os.waitpid(pid, 0)[1] == 0\n"
+        "def test_free(): pass\n",
+    )
+    project.run("--order=declared")
+    project.replace("lib.py", "X = 1", "X = 2")
+    assert "test_fork" in project.run("--order=declared", code=1)
 
 
 def assert_selected(selected: set[str], needed: set[str]) -> None:

@@ -2,6 +2,7 @@
 
 import gc
 import importlib
+import inspect
 import json
 import os
 import subprocess
@@ -9,16 +10,20 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 import pytest
 
+import toolkit.tracing.trail as trail_module
+from toolkit.impact.fingerprints import parse
+from toolkit.impact.keeping import keepers_of
+from toolkit.impact.trails import read_process
 from toolkit.tracing.borders import Borders
-from toolkit.tracing.functions import BOUNDARY
+from toolkit.tracing.keeping import may_keep, names_a_cache
 from toolkit.tracing.session import TracedProcess
-from toolkit.tracing.tracer import may_keep
 from toolkit.tracing.trail import TrailWriter, read_trail, unfold
+from toolkit.tracing.windows import BOUNDARY, ENTRIES
 
 needs_monitoring = pytest.mark.skipif(sys.version_info < (3, 12), reason="functions are traced from 3.12 on")
 
@@ -52,7 +57,9 @@ class Run:
         self.name = name
         (root / f"{name}.py").write_text(LIB)
         self.early = self.load() if early else None
-        self.process = TracedProcess(str(root), str(root / "trails"), "main", children=False)
+        self.process = TracedProcess(
+            str(root), str(root / "trails"), "main", children=False, keepers_of=keepers_of
+        )
         self.tracer = self.process.tracer
         self.lib = self.early or self.load()
 
@@ -78,6 +85,20 @@ class Run:
             if line[0] == "touch" and line[2:4] == [kind, name]
             for number in line[5]
         }
+
+    def more(self, text: str) -> ModuleType:
+        (self.root / f"{self.name}_more.py").write_text(text)
+        importlib.invalidate_caches()
+        return importlib.import_module(f"{self.name}_more")
+
+    def windows(self) -> dict[str, set[str]]:
+        lines = self.lines()
+        codes = {line[1]: line[3] for line in lines if line[0] == "code"}
+        found: dict[str, set[str]] = {}
+        for line in lines:
+            if line[0] == "calls":
+                found.setdefault(codes[line[1]], set()).update(codes[ran] for ran in line[2])
+        return found
 
     def items(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -291,6 +312,89 @@ def test_functions_that_may_keep_things() -> None:
     assert not may_keep(namespace["plain"].__code__)
 
 
+def test_whatever_keeps_things_by_its_form_may_keep_things() -> None:
+    """Else what they run would not be noted. On modules of the standard library, all forms."""
+    checked = 0
+    for name in ("abc", "argparse", "functools", "json", "locale", "logging", "mimetypes", "re", "typing"):
+        text = Path(inspect.getsourcefile(importlib.import_module(name)) or "").read_bytes()
+        keeping = {unit.first: unit for unit in parse(text).units if unit.keeps or unit.kept}
+        pending = [(compile(text, name, "exec"), False)]
+        while pending:
+            code, beside = pending.pop()
+            inner = [const for const in code.co_consts if isinstance(const, CodeType)]
+            pending += [(const, names_a_cache(code)) for const in inner]
+            unit = keeping.get(code.co_firstlineno)
+            if unit is not None and unit.name.rpartition(".")[2].partition("#")[0] == code.co_name:
+                checked += 1
+                assert beside or may_keep(code), unit
+    assert checked > 50
+
+
+KEEPERS = """
+import functools
+found = {}
+def low(x=0):
+    return x
+def middle(x=0):
+    return low(x)
+@functools.cache
+def decorated():
+    return middle()
+def by_hand(name):
+    if name not in found:
+        found[name] = middle(name)
+    return found[name]
+def outer():
+    global last
+    last = by_hand("outer")
+def raises():
+    if "x" not in found:
+        found["x"] = 1 // 0
+"""
+
+
+@needs_monitoring
+def test_what_runs_in_calls_of_what_keeps_things_is_noted_however_often_it_ran_before(run: Run) -> None:
+    kept = run.more(KEEPERS)
+    run.test("first", kept.middle)
+    run.test("second", *[kept.middle] * 50, kept.decorated, kept.middle)
+    run.test("third", lambda: kept.by_hand(1), kept.middle, kept.outer)
+    assert run.windows() == {
+        "decorated": {"middle", "low"},
+        "by_hand": {"middle", "low"},
+        "outer": {"by_hand", "middle", "low"},
+    }
+
+
+@needs_monitoring
+def test_what_runs_after_what_keeps_things_raised_is_not_noted_with_it(run: Run) -> None:
+    def fails() -> None:
+        with pytest.raises(ZeroDivisionError):
+            kept.raises()
+
+    kept = run.more(KEEPERS)
+    run.test("first", fails, kept.low)
+    assert run.windows() == {}
+
+
+@needs_monitoring
+def test_of_what_keeps_things_and_is_called_very_often_some_calls_are_not_followed(run: Run) -> None:
+    """Then it is noted that it may have run whatever ran in the same test."""
+    kept = run.more(KEEPERS)
+    run.test("first", *[lambda: kept.by_hand(1)] * ENTRIES)
+    assert "often" not in run.items("first")
+    run.test("second", *[lambda: kept.by_hand(1)] * (ENTRIES + 1), lambda: kept.by_hand(2))
+    assert len(run.items("second")["often"]) == 1
+
+
+def test_slices_and_deletions_are_stores_too() -> None:
+    bodies = ("x[:] = y", "x[1:2] = y", "del x[0]", "del x.y", "x[0] = y", "x.y = y")
+    for body in bodies:
+        namespace: dict[str, Any] = {}
+        exec(f"def stores(x, y):\n    {body}\n", namespace)
+        assert may_keep(namespace["stores"].__code__), body
+
+
 def test_lines_written_together_are_read_one_by_one(tmp_path: Path) -> None:
     trail = TrailWriter(str(tmp_path), "x")
     trail.write(["start", 1], ["begin", "t"])
@@ -301,16 +405,54 @@ def test_lines_written_together_are_read_one_by_one(tmp_path: Path) -> None:
     assert unfold([]) == []
 
 
-@needs_monitoring
-def test_calls_are_noted_from_the_first_entry_on_and_afresh_behind_what_keeps_things(run: Run) -> None:
-    """The calls lead from the nearest function of the project, also where both were entered before."""
-    run.test("first", run.lib.inner, run.lib.plain)
-    run.tracer.functions.note_calls()
-    run.test("second", run.lib.plain)
-    lines = run.lines()
-    codes = {line[1]: line[3] for line in lines if line[0] == "code"}
-    calls = {(codes[line[1]], codes[called]) for line in lines if line[0] == "calls" for called in line[2]}
-    assert ("plain", "inner") in calls
+def test_after_a_line_that_could_not_be_written_only_that_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the trail if that can be written again, at once or later."""
+    trail = TrailWriter(str(tmp_path), "x")
+    trail.write(["start", 1])
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full_disk)
+        patch.setattr(trail_module, "_touch", lambda _path: False)
+        trail.write(["begin", "lost"])
+    assert trail.dropped
+    trail.write(["begin", "t"])
+    trail.write(["end"])
+    trail.close()
+    assert list(read_trail(tmp_path / "x.trail")) == [["start", 1], ["dropped"]]
+    assert read_process(tmp_path / "x.trail").dropped
+
+
+def test_where_nothing_can_be_appended_an_empty_file_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trail = TrailWriter(str(tmp_path), "x.1-child")
+    monkeypatch.setattr(os, "write", full_disk)
+    trail.write(["start", 1])
+    trail.close()
+    assert (tmp_path / "x.1-child.dropped").exists()
+    assert read_process(tmp_path / "x.1-child.trail").dropped
+
+
+def test_a_torn_line_is_not_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trail = TrailWriter(str(tmp_path), "x")
+    write, ends = os.write, [5, None]
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[: ends.pop(0)]))
+    trail.write(["begin", "torn"])
+    trail.close()
+    assert list(read_trail(tmp_path / "x.trail")) == [["dropped"]]
+
+
+def test_a_trail_that_somebody_closed_is_closed_without_a_word(tmp_path: Path) -> None:
+    trail = TrailWriter(str(tmp_path), "x")
+    os.close(trail._descriptor)
+    trail.write(["start", 1])
+    assert trail.dropped
+    trail.close()
+
+
+def full_disk(_descriptor: int, _data: bytes) -> int:
+    raise OSError(28, "no space left")
 
 
 @needs_monitoring

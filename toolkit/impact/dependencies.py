@@ -2,7 +2,7 @@
 
 What a test depends on is the union of
 
-* the functions it entered, and what these keep from earlier calls (see ``toolkit.tracing.tracer``),
+* the functions it entered, and what these keep from earlier calls (see ``toolkit.tracing.windows``),
 * the files, folders, variables and child processes it touched,
 * the same of every shared fixture instance it used, of the session, and of the collection of its file,
 * for every module that it reaches by import, beginning with its own file and the conftest files above it: the
@@ -16,8 +16,11 @@ from pathlib import PurePosixPath
 from toolkit.impact.fingerprints import Unit, unit_at
 from toolkit.impact.graph import Module, ModuleGraph
 from toolkit.impact.inputs import Input
-from toolkit.impact.touching import ITEM_KINDS, Interner, Sources, code_inputs, item_inputs
+from toolkit.impact.touching import Interner, Sources, code_inputs, item_inputs, touched_input
 from toolkit.impact.trails import ProcessTrail, Touched
+
+DROPPED = "what it touched could not be written whole"
+"""Why a test depends on everything whose process could not write its trail."""
 
 
 class ProcessInputs:
@@ -166,12 +169,7 @@ class ProcessInputs:
         for position in positions - self._code_numbers.keys():
             self._inputs_of_code(position)
         numbers: set[int] = set().union(*map(self._code_numbers.__getitem__, positions))
-        for position in positions & self._keepers:
-            numbers |= self._items_of_call(position)
-            for called in self.trail.calls.get(position, set()) - positions:
-                if not self._is_part_of_a_test(called):
-                    numbers |= self._window(called)
-        return numbers
+        return numbers.union(*map(self._window, positions & self._keepers))
 
     def _keeps(self, position: int) -> bool:
         unit = self._unit_of(position)
@@ -189,32 +187,31 @@ class ProcessInputs:
         path, name, _first = self.trail.codes.get(position, ("", "", 0))
         return path in self.test_files and ("<locals>" in name or name.rpartition(".")[2].startswith("test"))
 
-    def _window(self, position: int) -> frozenset[int]:
-        """Inputs of a function and of everything that ran in a call of it: what a kept result is made of.
-
-        Calls are seen without the contexts they happen in; only functions count that ran together with the
-        function in some context.
-        """
-        if position not in self._windows:
-            together: set[int] = set()
-            for touched in self.trail.contexts.values():
-                if position in touched.functions:
-                    together |= touched.functions
+    def _window(self, keeper: int) -> frozenset[int]:
+        """Inputs of a function that keeps things and of all that ran in any call of it."""
+        if keeper not in self._windows:
             numbers: set[int] = set()
-            pending, seen = [position], {position}
+            pending, seen = [keeper], {keeper}
             while pending:
                 at = pending.pop()
                 numbers |= self._inputs_of_code(at) | self._items_of_call(at)
-                new = (self.trail.calls.get(at, set()) & together) - seen
-                seen |= new
-                pending.extend(new)
-            self._windows[position] = frozenset(numbers)
-        return self._windows[position]
+                ran = self._ran_in_calls(at) - seen
+                seen |= ran
+                pending.extend(ran)
+            self._windows[keeper] = frozenset(numbers)
+        return self._windows[keeper]
+
+    def _ran_in_calls(self, keeper: int) -> set[int]:
+        """Functions that ran in calls of another; where not all calls were followed: in the same test."""
+        ran = set(self.trail.calls.get(keeper, ()))
+        for context in self.trail.often.get(keeper, ()):
+            ran |= self.trail.contexts[context].functions
+        return {position for position in ran if not self._is_part_of_a_test(position)}
 
     def _items_of_call(self, position: int) -> set[int]:
-        """Files that a function itself opened and modules that it loaded, in any test."""
+        """Files that were opened, variables read and modules loaded in calls of a function, in any test."""
         items = self.trail.call_items.get(position, ())
-        return {self.intern(ITEM_KINDS[kind], item) for kind, item in items}
+        return {touched_input(kind, item, self.intern) for kind, item in items}
 
     def _inputs_of_code(self, position: int) -> frozenset[int]:
         if position not in self._code_numbers:
@@ -267,6 +264,8 @@ class ProcessInputs:
         paths = {path for _name, path, _number in child.modules} | {path for _name, path in child.early}
         for path in paths:
             numbers.add(self.intern("module" if child.by_functions else "source", path))
+        if child.dropped:
+            numbers.add(self.intern("everything", "", DROPPED))
         for grandchild in self._children:
             if grandchild.parent == child.name:
                 numbers |= self._everything_of(grandchild)
@@ -294,6 +293,8 @@ class ProcessInputs:
                 other = self.trail.contexts.get(int(used))
                 if other is not None and other.kind == "import" and not _is_conftest(other.name):
                     seeds.add(other.name)
+        if self.trail.dropped:
+            numbers.add(self.intern("everything", "", DROPPED))
         if not self.trail.by_functions:
             seeds |= self._loaded_by_tests()
         return frozenset(numbers) | self._reach(frozenset(seeds - self.test_files))

@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from toolkit.impact.keeping import keeps, results_are_kept
+from toolkit.impact.keeping import Function, first_line, keeps, results_are_kept
 
 GONE = "gone"
 """The fingerprint of what does not exist (any more)."""
@@ -91,16 +91,13 @@ def parse(content: bytes) -> Source:
         raise NotPython("nested too deeply") from error
 
 
-_Function = ast.FunctionDef | ast.AsyncFunctionDef
-
-
 def _functions(node: ast.AST, prefix: str, *, in_function: bool) -> Iterator[Unit]:
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, _Function):
+        if isinstance(child, Function):
             name = prefix + child.name
             yield Unit(
                 name,
-                min([child.lineno, *(item.lineno for item in child.decorator_list)]),
+                first_line(child),
                 child.end_lineno or child.lineno,
                 digest("".join(_write_function(child))),
                 not in_function and results_are_kept(child),
@@ -176,13 +173,13 @@ def header_shape(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
     return "".join(_write_header(function))
 
 
-def _write_function(function: _Function) -> Iterator[str]:
+def _write_function(function: Function) -> Iterator[str]:
     yield from _write_header(function)
     for statement in function.body:
         yield from _write(statement, headers="all")
 
 
-def _write_header(function: _Function) -> Iterator[str]:
+def _write_header(function: Function) -> Iterator[str]:
     yield f"({type(function).__name__} {function.name}"
     for field in ("args", "decorator_list", "returns", "type_params"):
         yield from _write(getattr(function, field, None), headers="all")
@@ -203,7 +200,7 @@ def _write(node: Any, *, headers: str) -> Iterator[str]:
         for item in node:
             yield from _write(item, headers=headers)
         yield "]"
-    elif isinstance(node, _Function) and headers != "bodies":
+    elif isinstance(node, Function) and headers != "bodies":
         if headers == "all" or not node.name.startswith("test"):
             yield from _write_header(node)
     elif isinstance(node, ast.AST):

@@ -1,33 +1,45 @@
 """Functions that keep things for later calls: caches, lazily built tables, registries, counters.
 
 What such a function ran when it filled its cache is not run again when the cache is used. So whoever enters
-one
-depends also on what it was seen to call in other tests. Found by form: the function stores to a place that
-outlives the call and also reads that place. Places are globals, attributes, items of containers that are
-neither
-new in the function; ``self`` in ``__init__`` is new.
+one depends also on what it may have called in other tests. Found by form: the function stores to a place that
+outlives the call and also reads that place. Places are globals, attributes and items of containers that are
+not new in the function; ``self`` in ``__init__`` is new.
 """
 
 import ast
-import re
+from collections.abc import Collection
+
+from toolkit.tracing.keeping import CHANGING_METHODS, KEEPING, KEPT_HOOKS, LOADERS
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
-KEEPING = re.compile(r"cache|memo|once|lazy|singleton|reify|persist", re.IGNORECASE)
-"""Names of decorators that may keep results of the function: later calls do not enter it."""
-
-KEPT_HOOKS = frozenset({"__subclasshook__", "__instancecheck__", "__subclasscheck__"})
-"""Methods whose answers Python itself keeps (``abc`` caches them)."""
-
-LOADERS = frozenset(
-    {"import_module", "__import__", "exec_module", "load_module", "entry_points", "find_spec"}
-)
-"""Functions that mention one of these names load code by name, and Python keeps what was loaded."""
-
-CHANGING_METHODS = frozenset({"add", "append", "extend", "insert", "register", "setdefault", "update"})
 LOOKING_METHODS = frozenset({"get", "setdefault"})
 MISSING = frozenset({"AttributeError", "KeyError", "LookupError", "NameError", "IndexError", "TypeError"})
 """Exceptions that tell that something is not there yet."""
+
+
+def keepers_of(content: bytes, among: Collection[int]) -> Collection[int]:
+    """Return which functions of a file keep things, or what they return is kept.
+
+    Args:
+        content: of the file.
+        among: first lines of functions, decorators included; only these are looked at.
+    """
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return among
+    functions = {first_line(node): node for node in ast.walk(tree) if isinstance(node, Function)}
+    return {
+        line
+        for line in among
+        if (node := functions.get(line)) is not None and (results_are_kept(node) or keeps(node))
+    }
+
+
+def first_line(function: Function) -> int:
+    """Return the first line of a function with its decorators."""
+    return min([function.lineno, *(item.lineno for item in function.decorator_list)])
 
 
 def results_are_kept(function: Function) -> bool:

@@ -1,8 +1,7 @@
 """What modules run while they are imported, for those that were imported before tracing could begin.
 
 pytest imports some modules very early, such as those that ``filterwarnings`` names. They are imported once
-more in
-a process of their own, traced from the start. What cannot be imported there counts as a whole file.
+more in a process of their own, traced from the start. What cannot be imported there counts as a whole file.
 """
 
 import os
@@ -25,8 +24,9 @@ from toolkit.tracing.trail import SUFFIX
 
 SCRIPT = """
 import importlib, sys
+from toolkit.impact.keeping import keepers_of
 from toolkit.tracing.session import TracedProcess
-traced = TracedProcess(sys.argv[1], sys.argv[2], "rehearsal", children=False)
+traced = TracedProcess(sys.argv[1], sys.argv[2], "rehearsal", children=False, keepers_of=keepers_of)
 for name in sys.argv[3:]:
     try:
         importlib.import_module(name)

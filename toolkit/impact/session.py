@@ -9,14 +9,14 @@ from pathlib import Path
 
 from toolkit.errors import ChangesUnknown
 from toolkit.impact.changes import old_contents
-from toolkit.impact.dependencies import ProcessInputs
+from toolkit.impact.dependencies import DROPPED, ProcessInputs
 from toolkit.impact.distributions import installed
 from toolkit.impact.fingerprints import GONE, digest
 from toolkit.impact.inputs import CaseInputs, Input, Traced
 from toolkit.impact.policy import PastRun, Track, track
 from toolkit.impact.rehearsal import rehearse
 from toolkit.impact.selection import Selection, select
-from toolkit.impact.state import ProjectState, fingerprints
+from toolkit.impact.state import Keepers, ProjectState, fingerprints
 from toolkit.impact.store import DependencyStore
 from toolkit.impact.touching import Interner
 from toolkit.impact.trails import ProcessTrail, first_uses, offspring, read_trails
@@ -93,6 +93,10 @@ class ImpactSession:
         self.environment = environment_name()
         self._environ = dict(os.environ if environ is None else environ)
         self._options = None if options is None else tuple(options)
+        self.incomplete: list[str] = []
+        """Filled at the end of a run: names of processes that could not write all that they did."""
+        self.keepers: Keepers = {}
+        """Filled by a plan: functions that keep things, in the files that recorded tests depend on."""
 
     def state(self, modules: Iterable[str], tree: Tree | None = None) -> ProjectState:
         """Return the project as it is now, or in another state of its files.
@@ -126,6 +130,7 @@ class ImpactSession:
         with self.store.transaction():  # parsed files are kept
             today = {item: now.fingerprint(item) for item in items}
             differing = self._since(reference, modules, today) if reference else set()
+        self.keepers = now.keepers()
         changed = {
             number: item for number, item, recorded in rows if today[item] != recorded and self.counts(item)
         }
@@ -170,6 +175,7 @@ class ImpactSession:
             also: called with trails and dependencies before these are stored.
         """
         trails = read_trails(folder)
+        self.incomplete = [trail.name for trail in trails if trail.dropped]
         results = {test: result for trail in trails for test, result in trail.results.items()}
         lost = {NodeId(test) for trail in trails for test in trail.begun} - set(results)
         with self.store.transaction():
@@ -221,6 +227,8 @@ class ImpactSession:
                     own[test] = own[test] | numbers if test in own else numbers
                     shared[test] = (*shared.get(test, ()), *sets)
         settings = frozenset(intern("setting", name) for name in ("python", "pytest", "options", "packages"))
+        if any(trail.dropped and not trail.pid for trail in trails):  # nobody knows whose child it was
+            settings |= {intern("everything", "", DROPPED)}
         cases = tuple(
             CaseInputs(
                 test=test,

@@ -5,7 +5,7 @@ parses only those never seen before.
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Protocol
 
@@ -13,11 +13,17 @@ import msgspec
 
 from toolkit.impact.fingerprints import FORMAT, GONE, NotPython, Source, digest, parse
 from toolkit.impact.inputs import Input, Kind
+from toolkit.impact.keeping import keepers_of
 from toolkit.impact.tree import Tree
 from toolkit.tracing.borders import OUTSIDE
+from toolkit.tracing.keeping import KeepersOf
 
 PYTHON_SUFFIXES = frozenset({"", ".py", ".pyw"})
 """Only files named so are cut into units, where they are Python; of all others the content counts."""
+
+
+Keepers = dict[str, list[int]]
+"""Hash of a file → first lines of the functions in it that keep things for later calls."""
 
 
 class Cache(Protocol):
@@ -98,6 +104,14 @@ class ProjectState:
             self._sources[path] = self._parse(path)
         return self._sources[path]
 
+    def keepers(self) -> Keepers:
+        """Return the functions that keep things, in the files that were cut into units so far."""
+        return {
+            self.content(path): [unit.first for unit in source.units if unit.keeps or unit.kept]
+            for path, source in self._sources.items()
+            if source is not None
+        }
+
     def content(self, path: str) -> str:
         """Return the hash of a file's content."""
         if path not in self._contents:
@@ -142,6 +156,16 @@ class ProjectState:
             lines = (f"{path}={self.content(path)}" for path in self.tree.files())
             self._everything = digest("\0".join(lines))
         return self._everything
+
+
+def keepers_among(known: Keepers) -> KeepersOf:
+    """Return a way to tell which functions keep things; files that are not known are parsed."""
+
+    def of(content: bytes, among: Collection[int]) -> Collection[int]:
+        found = known.get(digest(content))
+        return keepers_of(content, among) if found is None else found
+
+    return of
 
 
 def code_fingerprint(source: Source, item: Input) -> str:

@@ -18,6 +18,9 @@ ITEM_KINDS: dict[str, Kind] = {
     "module": "module",
 }
 
+EVERYTHING = "everything"
+"""Kind of an item that may be any file of the project."""
+
 
 class Interner:
     """Numbers inputs: each one once."""
@@ -59,6 +62,10 @@ def code_inputs(code: tuple[str, str, int] | None, sources: Sources, intern: Int
 
 def item_inputs(touched: Touched, intern: Interner) -> set[int]:
     """Return files, folders, variables and imports as inputs."""
-    numbers = {intern(kind, item) for key, kind in ITEM_KINDS.items() for item in touched.items.get(key, ())}
-    numbers.update(intern("everything", "", why) for why in touched.items.get("everything", ()))
-    return numbers
+    kinds = (*ITEM_KINDS, EVERYTHING)
+    return {touched_input(kind, item, intern) for kind in kinds for item in touched.items.get(kind, ())}
+
+
+def touched_input(kind: str, item: str, intern: Interner) -> int:
+    """Return one of them; of "everything", the item says why."""
+    return intern("everything", "", item) if kind == EVERYTHING else intern(ITEM_KINDS[kind], item)

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from toolkit.records import NodeId, Outcome
-from toolkit.tracing.trail import SUFFIX, read_trail, unfold
+from toolkit.tracing.tracer import OFTEN
+from toolkit.tracing.trail import DROPPED, SUFFIX, mark_beside, read_trail, unfold
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,12 +28,14 @@ class ProcessTrail:
 
     name: str
     pid: int = 0
+    dropped: bool = False  # lines are missing: what its tests touched is not known whole
     by_functions: bool = False
     parent: str = ""
     started_in: int = 0
     until: float = float("inf")  # number of the last of its parent's contexts that it lived in
     codes: dict[int, tuple[str, str, int]] = field(default_factory=dict)
     calls: dict[int, set[int]] = field(default_factory=dict)
+    often: dict[int, list[int]] = field(default_factory=dict)  # function → contexts with calls not followed
     call_items: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
     modules: list[tuple[str, str, int]] = field(default_factory=list)  # name, path, context of its import
     early: list[tuple[str, str]] = field(default_factory=list)
@@ -46,6 +49,7 @@ class ProcessTrail:
 def read_process(path: Path) -> ProcessTrail:
     """Read one trail."""
     trail = ProcessTrail(name=path.name.removesuffix(SUFFIX))
+    trail.dropped = Path(mark_beside(str(path))).exists()
     for line in _lines(path):
         try:
             _TAKE[line[0]](trail, *line[1:])
@@ -83,10 +87,16 @@ def _take_touch(  # noqa: PLR0917 - the fields of a line
     touched.functions.update(functions)
     for key, values in items.items():
         touched.items.setdefault(key, {}).update(values)
+    for position in items.get(OFTEN, ()):
+        trail.often.setdefault(int(position), []).append(number)
 
 
 def _take_until(trail: ProcessTrail, number: int) -> None:
     trail.until = number
+
+
+def _take_dropped(trail: ProcessTrail) -> None:
+    trail.dropped = True
 
 
 _TAKE: dict[str, Callable[..., object]] = {
@@ -103,6 +113,7 @@ _TAKE: dict[str, Callable[..., object]] = {
     ),
     "gone": lambda trail, child, number: trail.gone.setdefault(child, number),
     "until": _take_until,
+    DROPPED: _take_dropped,
     "end": lambda _trail: None,
 }
 """Kind of line → what it does; see ``toolkit.tracing.trail``."""

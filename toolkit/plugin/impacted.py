@@ -38,10 +38,16 @@ _BEGUN: pytest.StashKey[bool] = pytest.StashKey()
 
 
 class RunPlan(msgspec.Struct, frozen=True):
-    """The file by which the controller tells all processes what to leave out."""
+    """The file by which the controller tells all processes what to leave out, and what it knows."""
 
     left_out: frozenset[NodeId] = frozenset()
     deselect: bool = True
+    keepers: dict[str, list[int]] = {}
+
+
+def read_plan(folder: Path) -> RunPlan:
+    """Return the plan of a run."""
+    return msgspec.json.decode((folder / PLAN).read_bytes(), type=RunPlan)
 
 
 def wanted(config: pytest.Config) -> bool:
@@ -86,12 +92,13 @@ def has_workers(config: pytest.Config) -> bool:
 
 def begin_process(config: pytest.Config, folder: Path, name: str) -> None:
     """Trace and deselect in a process that runs tests."""
+    from toolkit.impact.state import keepers_among
     from toolkit.plugin.covering import CoverageSplit, covered_file
     from toolkit.plugin.tracing import TestTracer
 
     config.pluginmanager.register(Deselector(config, folder), "toolkit-impact-deselector")
     if not config.known_args_namespace.collectonly:
-        tests = TestTracer(config, folder, name)
+        tests = TestTracer(config, folder, name, keepers_among(read_plan(folder).keepers))
         config.pluginmanager.register(tests, "toolkit-impact-tracer")
         config.pluginmanager.register(CoverageSplit(tests.tracer, covered_file(folder, name)))
 
@@ -101,14 +108,14 @@ class Deselector:
 
     def __init__(self, config: pytest.Config, folder: Path) -> None:
         self._config = config
-        self._plan = folder / PLAN
+        self._folder = folder
         self.left_out: list[str] = []
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None]:
         """Take tests away after everybody else has chosen and ordered them."""
         yield
-        plan = msgspec.json.decode(self._plan.read_bytes(), type=RunPlan)
+        plan = read_plan(self._folder)
         left_out = [item for item in items if identity(item) in plan.left_out and not is_unskippable(item)]
         self.left_out = [identity(item) for item in left_out]
         if plan.deselect and left_out:
@@ -182,7 +189,11 @@ class ImpactController:
         return self.session.plan(full=full, reference=self._reference)
 
     def _write_plan(self) -> None:
-        plan = RunPlan(left_out=self.selection.left_out, deselect=self._selecting and not self._shadow)
+        plan = RunPlan(
+            left_out=self.selection.left_out,
+            deselect=self._selecting and not self._shadow,
+            keepers=self.session.keepers,
+        )
         (self.folder / PLAN).write_bytes(msgspec.json.encode(plan))
 
     @pytest.hookimpl(tryfirst=True)
@@ -255,6 +266,9 @@ class ImpactController:
                     results = self.session.import_trails(self.folder, self._keeper.keep)
                     self._track = self.session.note_run(self._mode, self.selection, results, self._reference)
                 self._ran = len(results)
+                if self.session.incomplete:
+                    names = ", ".join(self.session.incomplete)
+                    self._note = f"; {names} could not write all that happened: any change concerns its tests"
             except (ToolkitError, sqlite3.Error) as error:
                 self._note = f"; not recorded: {error}"
         shutil.rmtree(self.folder, ignore_errors=True)

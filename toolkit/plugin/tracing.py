@@ -9,6 +9,7 @@ import pytest
 
 from toolkit.plugin.recording import identity
 from toolkit.records import Outcome
+from toolkit.tracing.keeping import KeepersOf
 from toolkit.tracing.session import TracedProcess
 from toolkit.tracing.tracer import Context
 
@@ -22,12 +23,13 @@ class TestTracer:
         config: of the session.
         folder: where trails are written.
         name: of this process: ``main``, ``gw0`` …
+        keepers_of: tells which functions of a file keep things for later calls.
     """
 
     __test__ = False
 
-    def __init__(self, config: pytest.Config, folder: Path, name: str) -> None:
-        self.process = TracedProcess(str(config.rootpath), str(folder), name)
+    def __init__(self, config: pytest.Config, folder: Path, name: str, keepers_of: KeepersOf) -> None:
+        self.process = TracedProcess(str(config.rootpath), str(folder), name, keepers_of=keepers_of)
         self.tracer = self.process.tracer
         self._root = config.rootpath
         self._relative: dict[Path, str] = {}

@@ -7,6 +7,8 @@ start.
 
     tracer      the stack of contexts (test, shared fixture, import, collection) and what each one touched
     functions   functions entered, by sys.monitoring (Python >= 3.12)
+    windows     what runs in calls of functions that keep things for later ones
+    keeping     functions that may keep things, as their code objects tell
     audit       files, folders, imports and child processes, by an audit hook
     environ     variables read through os.environ
     trail       the side file that each process appends to, readable after kill -9

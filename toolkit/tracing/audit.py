@@ -1,8 +1,7 @@
 """Files, folders, imports and child processes, by an audit hook (PEP 578).
 
 The hook sees every audited event of the process and cannot be removed, so it is one dictionary look-up for
-the
-events that do not matter, is silent once tracing stopped, and never raises.
+the events that do not matter, is silent once tracing stopped, and never raises.
 """
 
 import os

@@ -7,13 +7,18 @@
   a test have cost as much as arming it again would; no test pays more than twice the least possible price
   (the "ski rental" rule: Karlin, Manasse, Rudolph, Sleator, Competitive Snoopy Caching, 1988). Few functions
   are called so often, so few are armed again after a test.
+* What runs in calls of functions that keep things must be known as well (``toolkit.tracing.windows``). So all
+  functions count as new at each entry of such a one. What that costs is paid for few calls only, but for most
+  keeping functions it is all of them.
 * Code objects are told apart by ``object.__hash__``, which is made of their address: ``id()`` raises an audit
   event, and hashing a code object goes over all its instructions.
 """
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from types import CodeType
+
+from toolkit.tracing.windows import BOUNDARY, Windows
 
 INSTRUCTIONS_PER_CALLBACK = 40
 """So many instructions are armed again in the time of one callback."""
@@ -21,9 +26,6 @@ INSTRUCTIONS_PER_CALLBACK = 40
 PREFERRED_IDS = (4, 3)
 """Tool ids that neither coverage (1), debuggers (0), profilers (2) nor optimisers (5) claim."""
 TOOL = "nox-invoke-toolkit"
-
-BOUNDARY = -1
-"""Position of code at which a look up the stack ends."""
 
 _key: Callable[[CodeType], int] = object.__hash__
 
@@ -37,14 +39,13 @@ class FunctionMonitor:
     """Watches the project's code objects.
 
     Args:
-        entered: called with the position of a code object, the frame that entered it and ``first=`` at its
-            first entry in this process, and once more while calls are noted.
+        entered: called with the position of a code object at its first entry in this process.
         module_done: called with the code object of a module when it was executed.
 
     ``active`` is False when no tool id was free: then nothing is traced and the caller falls back to modules.
     """
 
-    def __init__(self, entered: Callable[..., None], module_done: Callable[[CodeType], None]) -> None:
+    def __init__(self, entered: Callable[[int], None], module_done: Callable[[CodeType], None]) -> None:
         self.codes: list[CodeType] = []
         self._positions: dict[
             int, int
@@ -52,8 +53,9 @@ class FunctionMonitor:
         self._allowed: dict[int, int] = {}  # key → entries in a test that are cheaper than arming again
         self._left: dict[int, int] = {}  # key → how many of these are left, of what was entered
         self._unseen: set[int] = set()
-        self._noting: list[bool] = []  # holds an item while calls are noted
-        self._noted: set[int] = set()
+        self._taken: set[int] = set()  # positions of what was entered, but for those in _left
+        self._keepers: set[int] = set()  # keys
+        self.windows = Windows(self.position)
         self._entered = entered
         self._module_done = module_done
         self._returning: set[int] = set()  # keys of the code objects of modules that are being imported
@@ -76,8 +78,9 @@ class FunctionMonitor:
         return None
 
     def _make_callback(self) -> Callable[[CodeType, int], object]:
-        left, allowed, unseen, noting = self._left, self._allowed, self._unseen, self._noting
-        key_of, get, disable, report = _key, self._left.get, sys.monitoring.DISABLE, self._report
+        left, allowed, unseen, keepers = self._left, self._allowed, self._unseen, self._keepers
+        threads = self.windows.threads
+        key_of, get, disable = _key, self._left.get, sys.monitoring.DISABLE
 
         def entered(code: CodeType, _offset: int) -> object:
             key = key_of(code)
@@ -85,9 +88,11 @@ class FunctionMonitor:
             if rest is None:
                 rest = allowed[key]
                 if key in unseen:
-                    report(key, first=True)
-            if noting:
-                report(key, first=False)
+                    self._report(key)
+                if threads:
+                    self.windows.entered(self._positions[key], sys._getframe(1).f_back)
+                if key in keepers and self._begin_window(key):
+                    return None
             if rest > 1:
                 left[key] = rest - 1
                 return None
@@ -96,19 +101,18 @@ class FunctionMonitor:
 
         return entered
 
-    def _report(self, key: int, *, first: bool) -> None:
-        if not first and key in self._noted:
-            return
-        self._noted.add(key)
+    def _report(self, key: int) -> None:
         self._unseen.discard(key)
-        caller = sys._getframe(2).f_back
-        self._entered(self._positions[key], caller, first=first)
+        self._entered(self._positions[key])
 
-    def note_calls(self) -> None:
-        """Report once more every function that is entered until the end of the test."""
-        self._noting[:] = [True]
-        self._noted.clear()
-        self._arm([self.codes[self._positions[key]] for key, rest in list(self._left.items()) if rest <= 0])
+    def _begin_window(self, key: int) -> bool:
+        """At an entry of a function that keeps things: from here on, all functions count as new."""
+        position = self._positions[key]
+        if not self.windows.begin(position):
+            return False
+        self._drain()
+        self._taken.add(position)
+        return True
 
     def _returned(self, code: CodeType, _offset: int, _value: object) -> object:
         self._returning.discard(_key(code))
@@ -122,9 +126,10 @@ class FunctionMonitor:
             events = self._events | sys.monitoring.events.PY_RETURN
             sys.monitoring.set_local_events(self._tool, code, events)
 
-    def watch(self, code: CodeType, belongs: Callable[[str], bool]) -> None:
-        """Arm a code object and all code objects in it that belong to the project."""
+    def watch(self, code: CodeType, belongs: Callable[[str], bool]) -> list[CodeType]:
+        """Arm a code object and all code objects in it that belong to the project; return the new ones."""
         pending = [code]
+        new = []
         while pending:
             item = pending.pop()
             pending.extend(const for const in item.co_consts if isinstance(const, CodeType))
@@ -135,8 +140,16 @@ class FunctionMonitor:
             self._allowed[key] = 1 + len(item.co_code) // (2 * INSTRUCTIONS_PER_CALLBACK)
             self._positions[key] = len(self.codes)
             self.codes.append(item)
+            new.append(item)
             if self._tool is not None:
                 sys.monitoring.set_local_events(self._tool, item, self._events)
+        return new
+
+    def follow(self, keepers: Collection[CodeType]) -> None:
+        """Note what runs in calls of functions that keep things; they are watched already."""
+        for code in keepers:
+            self._keepers.add(_key(code))
+            self.windows.keep(self._positions[_key(code)])
 
     def position(self, code: CodeType) -> int | None:
         """Return the position of a watched code object, :data:`BOUNDARY`, or None."""
@@ -151,8 +164,12 @@ class FunctionMonitor:
 
         An entry in another thread meanwhile counts either now or the next time.
         """
-        left, positions, codes = self._left, self._positions, self.codes
-        taken: set[int] = set()
+        self._drain()
+        taken, self._taken = self._taken, set()
+        return taken
+
+    def _drain(self) -> None:
+        left, positions, codes, taken = self._left, self._positions, self.codes, self._taken
         silent: list[CodeType] = []
         while left:
             key, rest = left.popitem()
@@ -161,12 +178,6 @@ class FunctionMonitor:
             if rest <= 0:
                 silent.append(codes[position])
         self._arm(silent)
-        return taken
-
-    def take_test(self) -> set[int]:
-        """Like :meth:`take`, at the end of a test."""
-        self._noting.clear()
-        return self.take()
 
     def _arm(self, codes: Iterable[CodeType]) -> None:
         if self._tool is None:
@@ -182,6 +193,7 @@ class FunctionMonitor:
     def forget(self) -> None:
         """Report every function as if it had never been entered."""
         self._unseen.update(self._allowed)
+        self.windows.forget()
         self.take()
 
     def stop(self) -> None:

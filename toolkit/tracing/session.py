@@ -1,13 +1,12 @@
 """Starting and stopping the tracer of a process: the parts put together."""
 
-import contextlib
 import gc
 import mmap
 import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from types import CodeType, FunctionType
+from types import FunctionType
 from typing import Any
 
 from toolkit.tracing.audit import TOKEN, AuditHook
@@ -15,6 +14,7 @@ from toolkit.tracing.borders import Borders
 from toolkit.tracing.children import child_name, is_running
 from toolkit.tracing.copies import installed_copies
 from toolkit.tracing.environ import EnvironWatch
+from toolkit.tracing.keeping import KeepersOf
 from toolkit.tracing.tracer import Context, Tracer
 from toolkit.tracing.trail import SUFFIX, TrailWriter, read_trail
 
@@ -35,6 +35,7 @@ class TracedProcess:
         children: whether Python processes that tests start shall trace themselves.
         immediate: see :class:`~toolkit.tracing.tracer.Tracer`.
         parent: the process that started this one, and the context it was in.
+        keepers_of: see :class:`~toolkit.tracing.tracer.Tracer`.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class TracedProcess:
         children: bool = True,
         immediate: bool = False,
         parent: tuple[str, int] | None = None,
+        keepers_of: KeepersOf | None = None,
     ) -> None:
         os.makedirs(folder, exist_ok=True)
         self.name = name
@@ -54,7 +56,7 @@ class TracedProcess:
         self.folder = folder
         trail = TrailWriter(folder, name)
         borders = Borders(root, outside, installed_copies(root))
-        self.tracer = Tracer(borders, trail, immediate=immediate, parent=parent)
+        self.tracer = Tracer(borders, trail, immediate=immediate, parent=parent, keepers_of=keepers_of)
         self._hook = AuditHook(self.tracer)
         self._before = {key: os.environ.get(key) for key in (TOKEN, "PYTHONPATH")}
         self._now = os.path.join(folder, name + ".now")
@@ -72,19 +74,19 @@ class TracedProcess:
         """Watch functions of project modules that were imported before us; their imports were not seen."""
         borders = self.tracer.borders
         early = [
-            (name, path)
+            (name, path, file)
             for name, module in list(sys.modules.items())
-            if (path := borders.relative(getattr(module, "__file__", None) or "")) is not None
+            if (path := borders.relative(file := getattr(module, "__file__", None) or "")) is not None
         ]
         if not early:
             return
-        for function in gc.get_objects():
-            if type(function) is FunctionType and borders.relative(function.__code__.co_filename):
-                self.tracer.functions.watch(
-                    function.__code__, lambda file: borders.relative(file) is not None
-                )
-        for name, path in early:
-            self.tracer.note_file(path, os.path.join(borders.root, path))
+        self.tracer.watch(
+            function.__code__
+            for function in gc.get_objects()
+            if type(function) is FunctionType and borders.relative(function.__code__.co_filename)
+        )
+        for name, path, file in early:
+            self.tracer.note_file(path, file)  # what runs: perhaps an installed copy
             self.tracer.trail.write(["early", name, path])
 
     def _prepare_children(self) -> None:
@@ -137,8 +139,12 @@ class TracedProcess:
             return
         number = tracer.current.number
         name = child_name(self.name, number, "fork")
-        with contextlib.suppress(OSError):
-            tracer.become_child(TrailWriter(self.folder, name), (self.name, number))
+        try:
+            trail = TrailWriter(self.folder, name)
+        except OSError:
+            tracer.trail.drop()  # the parent's: a child is missing
+        else:
+            tracer.become_child(trail, (self.name, number))
 
     def stop(self) -> None:
         """Write the rest and put everything back."""
@@ -167,9 +173,3 @@ def _shared_memory(path: str) -> mmap.mmap | None:
             os.close(descriptor)
     except (OSError, ValueError):
         return None
-
-
-def adopt_code(code: CodeType, traced: TracedProcess) -> None:
-    """Watch one more code object, such as one that was made before tracing began."""
-    borders = traced.tracer.borders
-    traced.tracer.functions.watch(code, lambda file: borders.relative(file) is not None)

@@ -2,32 +2,34 @@
 
 A context is what dependencies are credited to: a *test*, an instance of a *shared fixture* (class, module,
 package, session), the *import* of a module, the *collection* of a file, or the *session* itself. A test
-refers
-to the fixture instances it used and to the modules it imported; ``toolkit.impact.trails`` follows these
-references.
+refers to the fixture instances it used and to the modules it imported; ``toolkit.impact.trails`` follows
+these references.
 
-Caches hide dependencies: what one test computed and kept, later tests use without running it. Therefore calls
-are noted, from the nearest function of the project to the one entered: at the first entry of a function in
-this
-process, and for the rest of a test in which a function that may keep things (:func:`may_keep`) is entered for
-the first time. ``toolkit.impact`` decides which functions keep things, and follows the calls from these.
+Caches hide dependencies; what fills them is noted as well, see ``toolkit.tracing.windows``.
 """
 
 import hashlib
 import io
-import opcode
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import CodeType, FrameType
 from typing import Any
 
 from toolkit.tracing.borders import Borders
-from toolkit.tracing.functions import BOUNDARY, FunctionMonitor
+from toolkit.tracing.functions import FunctionMonitor
+from toolkit.tracing.keeping import KeepersOf, candidates, keepers_among
 from toolkit.tracing.trail import TrailWriter
+from toolkit.tracing.windows import BOUNDARY
 
 OUTER = frozenset({"session", "collection"})
 """Kinds of contexts in which mostly pytest itself is at work."""
+
+OFTEN = "often"
+"""Kind of item: a keeping function, not all of whose calls in the context were followed."""
+
+KEPT = frozenset({"file", "folder", "absent", "variable", "everything"})
+"""Kinds of items that are noted with functions: what was made of them may be kept."""
 
 
 class Context:
@@ -57,6 +59,7 @@ class Tracer:
         trail: where lines go.
         immediate: write every first touch at once, because this process may end without warning (a child
             process); then a function is noted once per process.
+        keepers_of: tells which functions of a file keep things for later calls; None: nobody does.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Tracer:
         *,
         immediate: bool = False,
         parent: tuple[str, int] | None = None,
+        keepers_of: KeepersOf | None = None,
     ) -> None:
         self.borders = borders
         self.trail = trail
@@ -75,7 +79,8 @@ class Tracer:
         self._session = self._new("session", "")
         self._stack = [self._session]
         self._written_codes: set[int] = set()
-        self._calls: dict[int, set[int]] = {}  # position of a function → of functions it was seen to call
+        self._keepers_of = keepers_of
+        self._items: set[tuple[int, str, str]] = set()  # noted with functions: position, kind, item
         self._files: dict[str, str] = {}
         self._stopped = False
         self.expected = 0  # child processes
@@ -88,13 +93,19 @@ class Tracer:
 
     def _write_start(self, parent: tuple[str, int] | None) -> None:
         self.trail.write(
-            ["start", self.process, python_version(), self.functions.active, *(parent or ("", 0))]
+            [
+                "start",
+                self.process,
+                sys.version.partition(" ")[0],
+                self.functions.active,
+                *(parent or ("", 0)),
+            ]
         )
 
     def become_child(self, trail: TrailWriter, parent: tuple[str, int]) -> None:
         """After a fork, in the child: begin a trail of our own, note everything afresh and at once."""
         self.trail, self.immediate, self.process = trail, True, os.getpid()
-        self._written_codes, self._calls, self._files = set(), {}, {}
+        self._written_codes, self._items, self._files = set(), set(), {}
         self._write_start(parent)
         self.functions.take()
         self.functions.forget()
@@ -116,12 +127,18 @@ class Tracer:
         """Begin a context inside the current one, which is told about it."""
         self._close_finished_imports()
         below = self._stack[-1]
-        below.functions |= self.functions.take()
+        self._credit(below)
         context = self._new(kind, name, code)
         below.add("uses", str(context.number))
         self._stack.append(context)
         self._tell_switch()
         return context
+
+    def _credit(self, context: Context) -> None:
+        """What was entered since the last call belongs to a context."""
+        context.functions |= self.functions.take()
+        for position in self.functions.windows.take_often():
+            context.add(OFTEN, str(position))
 
     def _tell_switch(self) -> None:
         if self.switched is not None:
@@ -133,7 +150,7 @@ class Tracer:
             return
         while len(self._stack) > 1:
             top = self._stack.pop()
-            top.functions |= self.functions.take()
+            self._credit(top)
             self.flush(top)
             if top is context:
                 break
@@ -143,7 +160,7 @@ class Tracer:
         """Begin a test. Functions on the stacks of other threads belong to it from the start."""
         self._close_finished_imports()
         below = self._stack[-1]
-        below.functions |= self.functions.take()
+        self._credit(below)
         context = self._new("test", name)
         self._stack.append(context)
         self._tell_switch()
@@ -157,12 +174,12 @@ class Tracer:
             self.pop(self._stack[self._stack.index(context) + 1])
         self._stack.pop()
         self._tell_switch()
-        context.functions |= self.functions.take_test()
+        self._credit(context)
         self.flush(context, *lines)
 
     def resume(self, context: Context) -> None:
         """Credit an earlier context again, until :meth:`pop`: the tear-down of a shared fixture."""
-        self._stack[-1].functions |= self.functions.take()
+        self._credit(self._stack[-1])
         self._stack[-1].add("uses", str(context.number))
         self._stack.append(context)
         self._tell_switch()
@@ -191,16 +208,23 @@ class Tracer:
         path = self.borders.relative(code.co_filename)
         if path is None:
             return
-        self.functions.watch(code, self._belongs)
+        self.watch([code])
         if code.co_name == "<module>":
             self.note_file(path, code.co_filename)
             self._begin_import(code, path)
+
+    def watch(self, codes: Iterable[CodeType]) -> None:
+        """Watch code objects and those in them; find those among them that keep things."""
+        new = [item for code in codes for item in self.functions.watch(code, self._belongs)]
+        if self._keepers_of is not None and self.functions.active:
+            for filename, among in candidates(new).items():
+                self.functions.follow(keepers_among(filename, among, self._keepers_of))
 
     def _belongs(self, filename: str) -> bool:
         return self.borders.relative(filename) is not None
 
     def _begin_import(self, code: CodeType, path: str) -> None:
-        self._note_caller("module", path)
+        self._note_callers("module", path)
         context = self.push("import", path, code)
         self.functions.watch_return(code)
         name = _module_name(sys._getframe(4))
@@ -222,17 +246,10 @@ class Tracer:
         else:
             self._close_finished_imports()
 
-    def _entered(self, position: int, frame: FrameType | None, *, first: bool) -> None:
-        """Called at first entries, and once more while calls are noted."""
-        caller = self._nearest(frame)
-        if caller is not None and caller != position:
-            self._calls.setdefault(caller, set()).add(position)
-        if not first:
-            return
+    def _entered(self, position: int) -> None:
+        """Called at first entries."""
         if self.immediate:
             self._write_now(position)
-        elif may_keep(self.functions.codes[position]):
-            self.functions.note_calls()
 
     def _nearest(self, frame: FrameType | None) -> int | None:
         """Return the position of the nearest function of the project on the stack."""
@@ -248,18 +265,18 @@ class Tracer:
 
     def knows(self, kind: str, item: str) -> bool:
         """Whether the current context is known to have touched something."""
-        return item in self._stack[-1].items.get(kind, ())
+        return item in self._stack[-1].items.get(kind, ()) and not self.functions.windows.threads
 
     def touch(self, kind: str, item: str, value: Any = 1) -> None:
         """The current context touched a file, folder, variable, child process or the like."""
         context = self._stack[-1]
+        if kind in KEPT:
+            self._note_callers(kind, item)
         if item in context.items.get(kind, ()):
             return
         if context.kind in OUTER and not self._asked_by_project():
             return  # pytest and its plugins work for themselves
         context.add(kind, item, value)
-        if kind in {"file", "folder", "absent"}:
-            self._note_caller(kind, item)
         if self.immediate:
             self.trail.write(["touch", context.number, context.kind, context.name, {kind: {item: value}}, []])
 
@@ -271,10 +288,18 @@ class Tracer:
             frame = frame.f_back
         return False
 
-    def _note_caller(self, kind: str, item: str) -> None:
-        caller = self._nearest(sys._getframe(2))
-        if caller is not None:
-            self.trail.write(*self._code_lines([caller]), ["calls", caller, [], {kind: [item]}])
+    def _note_callers(self, kind: str, item: str) -> None:
+        """Note something with the functions that keep things and run now; without these: with the nearest."""
+        for caller in self._callers(sys._getframe(2)):
+            if (caller, kind, item) not in self._items:
+                self._items.add((caller, kind, item))
+                self.trail.write(*self._code_lines([caller]), ["calls", caller, [], {kind: [item]}])
+
+    def _callers(self, frame: FrameType | None) -> Iterable[int]:
+        if self.functions.active:
+            return self.functions.windows.running(frame)
+        nearest = self._nearest(frame)
+        return () if nearest is None else (nearest,)
 
     def expect_child(self) -> None:
         """A Python process that traces itself is about to start; should it not report, all is assumed."""
@@ -295,10 +320,9 @@ class Tracer:
         """Append what a context touched since its last line, then some more lines."""
         functions = sorted(context.functions)
         lines = self._code_lines(functions)
-        for caller, called in self._calls.items():
-            lines += self._code_lines([caller, *called])
-            lines.append(["calls", caller, sorted(called), {}])
-        self._calls = {}
+        for keeper, ran in self.functions.windows.take().items():
+            lines += self._code_lines([keeper, *ran])
+            lines.append(["calls", keeper, sorted(ran), {}])
         if functions or context.items or not context.written:
             lines.append(["touch", context.number, context.kind, context.name, context.items, functions])
         context.written = True
@@ -326,16 +350,11 @@ class Tracer:
         """Write the rest; trace no more."""
         while len(self._stack) > 1:
             self.pop(self._stack[-1])
-        self._session.functions |= self.functions.take()
+        self._credit(self._session)
         self.flush(self._session)
         self.trail.write(["end"])
         self._stopped = True
         self.functions.stop()
-
-
-def python_version() -> str:
-    """Return the version of this interpreter, e.g. ``3.12.1``."""
-    return ".".join(map(str, sys.version_info[:3]))
 
 
 def content_digest(filename: str) -> str:
@@ -369,38 +388,3 @@ def _module_name(frame: FrameType | None) -> str:
             return name
         frame = frame.f_back
     return ""
-
-
-_STORES = frozenset(
-    opcode.opmap[name]
-    for name in ("STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "STORE_SUBSCR", "STORE_DEREF")
-    if name in opcode.opmap
-)
-_KEEPERS = frozenset(
-    {
-        "__import__",
-        "add",
-        "append",
-        "entry_points",
-        "exec_module",
-        "extend",
-        "find_spec",
-        "import_module",
-        "insert",
-        "load_module",
-        "register",
-        "setattr",
-        "setdefault",
-        "update",
-    }
-)
-
-
-def may_keep(code: CodeType) -> bool:
-    """Whether a function may keep things beyond its call: it stores somewhere, or loads code by name.
-
-    Says yes to all functions that ``toolkit.impact.keeping`` says yes to, and to more.
-    """
-    if code.co_name == "<module>":
-        return False
-    return not (_KEEPERS.isdisjoint(code.co_names) and _STORES.isdisjoint(code.co_code[::2]))

@@ -14,11 +14,13 @@ One file per process, ``<folder>/<name>.trail``; each line is a JSON array whose
 ``result``  it ended: node id, outcome, seconds
 ``gone``    name of a child process, number of the context in which it was no longer running
 ``until``   last line but one of a child: number of its parent's context in which it ended
+``dropped`` lines are missing from here on, because one could not be written; nothing follows
 ``end``     the process ended by itself
 ``many``    lines that were written together
 ==========  ===========================================================================================
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator
@@ -30,33 +32,70 @@ SUFFIX = ".trail"
 MANY = "many"
 """First item of a line that holds others."""
 
+DROPPED = "dropped"
+"""First item of the line that says that others are missing."""
+
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 class TrailWriter:
-    """Appends lines; what cannot be written is counted, never raised into the test run."""
+    """Appends lines; what cannot be written is never raised into the test run.
+
+    Once a line was lost, the next ones would only make the trail look whole. So nothing more is written then
+    but a mark that says so: as a line or, where nothing can be appended any more, as a file beside the trail.
+    """
 
     def __init__(self, folder: str, name: str) -> None:
         self.path = os.path.join(folder, name + SUFFIX)
-        self.dropped = 0
+        self.dropped = False
+        self._marked = False
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
         self._descriptor = os.open(self.path, flags, 0o644)
 
     def write(self, *lines: list[Any]) -> None:
         """Append lines with one system call."""
-        if not lines:
-            return
-        line = lines[0] if len(lines) == 1 else [MANY, *lines]
-        data = (_encode(line) + "\n").encode("ascii")
+        if self.dropped:
+            self._mark()
+        elif lines:
+            line = lines[0] if len(lines) == 1 else [MANY, *lines]
+            if not self._append(_encode(line) + "\n"):
+                self.drop()
+
+    def drop(self) -> None:
+        """Write no more lines; say that they are missing."""
+        self.dropped = True
+        self._mark()
+
+    def _mark(self) -> None:
+        if not self._marked:
+            self._marked = self._append(f'\n["{DROPPED}"]\n') or _touch(mark_beside(self.path))
+
+    def _append(self, text: str) -> bool:
+        data = text.encode("ascii")
         try:
-            if os.write(self._descriptor, data) < len(data):
-                self.dropped += 1
+            return os.write(self._descriptor, data) == len(data)
         except OSError:
-            self.dropped += 1
+            return False
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self._descriptor)
+        if self.dropped:
+            self._mark()
+        with contextlib.suppress(OSError):  # a test may have closed all that is open
+            os.close(self._descriptor)
+
+
+def mark_beside(path: str) -> str:
+    """Return the file that says of a trail what the line ``dropped`` says."""
+    return path.removesuffix(SUFFIX) + f".{DROPPED}"
+
+
+def _touch(path: str) -> bool:
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o644))
+    except OSError:
+        return False
+    return True
 
 
 def read_trail(path: Path) -> Iterator[list[Any]]:
