@@ -1,8 +1,7 @@
 """Faults of servers in containers, through the engine's own client.
 
-``fill_disk`` sets a limit inside the container (prlimit(1), which the official images have): the disk
-itself is shared with the whole machine. A container that had no memory limit has afterwards one of the
-machine's whole memory: the engine cannot take a limit away.
+``squeeze_memory`` and ``fill_disk`` set limits inside the container (prlimit(1), which the official images
+have), as for processes: the engine cannot take a memory limit away, and the disk is the whole machine's.
 """
 
 import json
@@ -13,6 +12,7 @@ from toolkit.errors import EnvironmentFailed
 from toolkit.leases.store import Lease, LeaseStore
 from toolkit.services.engine import LEASE_LABEL, REMOVAL, connected
 from toolkit.services.faults.model import Fault
+from toolkit.services.faults.processes import LIMITS, limits_in
 
 MEGABYTE = 1 << 20
 SERVICE_LABEL = "com.docker.compose.service"
@@ -21,9 +21,15 @@ PERIOD = 100_000
 GRACE = 10
 """Seconds that a container has to stop by itself."""
 
-LIMIT = "for each in /proc/[0-9]*; do prlimit --pid ${each#/proc/} --fsize=%s: || test ! -d $each; done"
+EACH = "for each in /proc/[0-9]*; do test ! -O $each || %s || test ! -d $each || exit 1; done"
+"""A command for every process of the user's own, which may be limited without any capability."""
+SIZES = "prlimit --pid ${each#/proc/} --data=%s: --fsize=%s:"
+SQUEEZE = (
+    "size=$(awk '/^VmData:/ {print $2}' $each/status)"
+    ' && { test -z "$size" || prlimit --pid ${each#/proc/} --data=$((size * 1024 + %d)):; }'
+)
 
-_FIELDS = ("CpuQuota", "CpuPeriod", "NanoCpus", "Memory", "MemorySwap")
+_FIELDS = ("CpuQuota", "CpuPeriod", "NanoCpus")
 
 
 def find(client: Any, lease_id: str, label: str) -> list[Any]:
@@ -42,11 +48,23 @@ def find(client: Any, lease_id: str, label: str) -> list[Any]:
 def note(lease: Lease, label: str) -> dict[str, str]:
     """Return the limits of the containers before a fault, as JSON by container."""
     with connected(lease.what["host"]) as client:
-        limits = {
-            each.id: {field: each.attrs["HostConfig"].get(field) or 0 for field in _FIELDS}
-            for each in find(client, lease.id, label)
-        }
+        limits = {each.id: _limits(each) for each in find(client, lease.id, label)}
     return {"limits": json.dumps(limits), "label": label}
+
+
+def _limits(container: Any) -> dict[str, Any]:
+    known = container.attrs["HostConfig"]
+    return {
+        **{field: known.get(field) or 0 for field in _FIELDS},
+        **_sizes(container),
+    }
+
+
+def _sizes(container: Any) -> dict[str, str]:
+    """Return the limits of the first process, which all others inherit."""
+    _, text = container.exec_run(["cat", "/proc/1/limits"])
+    found = limits_in(text.decode(errors="replace"))
+    return {option: found.get(name, "unlimited") for option, name in LIMITS.items()}
 
 
 def inject(lease: Lease, label: str, fault: Fault) -> None:
@@ -75,14 +93,12 @@ def _squeeze_cpu(client: Any, container: Any, fault: Fault) -> None:
         _update(client, container, {"CpuPeriod": PERIOD, "CpuQuota": max(int(fault.share * PERIOD), 1000)})
 
 
-def _squeeze_memory(client: Any, container: Any, fault: Fault) -> None:
-    used = container.stats(stream=False, one_shot=True)["memory_stats"].get("usage", 0)
-    limit = max(used + fault.memory * MEGABYTE, 8 * MEGABYTE)
-    _update(client, container, {"Memory": limit, "MemorySwap": limit})
+def _squeeze_memory(_client: Any, container: Any, fault: Fault) -> None:
+    _inside(container, SQUEEZE % (fault.memory * MEGABYTE))
 
 
 def _fill_disk(_client: Any, container: Any, fault: Fault) -> None:
-    _limit_files(container, str(fault.size * MEGABYTE))
+    _inside(container, f"prlimit --pid ${{each#/proc/}} --fsize={fault.size * MEGABYTE}:")
 
 
 _DOING: dict[str, Callable[[Any, Any, Fault], None]] = {
@@ -98,38 +114,29 @@ _DOING: dict[str, Callable[[Any, Any, Fault], None]] = {
 
 def undo(_store: LeaseStore, lease: Lease, noted: Mapping[str, str]) -> None:
     """Undo whatever was done; a container that ended is started again. Harmless when nothing was done."""
-    before: dict[str, dict[str, int]] = json.loads(noted["limits"])
+    before: dict[str, dict[str, Any]] = json.loads(noted["limits"])
     with connected(lease.what["host"], timeout=REMOVAL) as client:
-        memory = int(client.info()["MemTotal"])
         for each in find(client, lease.id, noted["label"]):
             if each.status == "paused":
                 each.unpause()
-            if each.id in before:
-                _give_back(client, each, before[each.id], memory)
+            _give_back(client, each, before.get(each.id, {}))
             each.reload()
-            if each.status == "running":
-                _limit_files(each, "unlimited")
-            else:
+            if each.status != "running":
                 each.start()
 
 
-def _give_back(client: Any, container: Any, limits: Mapping[str, int], memory: int) -> None:
+def _give_back(client: Any, container: Any, limits: Mapping[str, Any]) -> None:
     container.reload()
     now = container.attrs["HostConfig"]
-    changed = {field for field in _FIELDS if (now.get(field) or 0) != limits[field]}
-    if changed & {"Memory", "MemorySwap"}:
-        wanted = limits["Memory"] or memory
-        swap = limits["MemorySwap"] if limits["Memory"] else -1
-        if (now.get("Memory") or 0) != wanted:
-            _update(client, container, {"Memory": wanted, "MemorySwap": swap})
+    changed = {field for field in _FIELDS if (now.get(field) or 0) != limits.get(field, 0)}
     if "NanoCpus" in changed:
         _update(client, container, {"NanoCpus": limits["NanoCpus"]})
     elif "CpuQuota" in changed:
-        _update(
-            client,
-            container,
-            {"CpuPeriod": limits["CpuPeriod"] or PERIOD, "CpuQuota": limits["CpuQuota"] or -1},
-        )
+        quota, period = limits["CpuQuota"] or -1, limits["CpuPeriod"] or PERIOD
+        _update(client, container, {"CpuPeriod": period, "CpuQuota": quota})
+    sizes = {option: limits.get(option) for option in LIMITS}
+    if container.status == "running" and limits and _sizes(container) != sizes:
+        _inside(container, SIZES % (limits["data"], limits["fsize"]))
 
 
 def _update(client: Any, container: Any, values: Mapping[str, int]) -> None:
@@ -139,15 +146,17 @@ def _update(client: Any, container: Any, values: Mapping[str, int]) -> None:
     api._result(api._post_json(url, data=dict(values)), json=True)  # noqa: SLF001
 
 
-def _limit_files(container: Any, size: str) -> None:
-    """Limit the size of files for every process of a container.
+def _inside(container: Any, command: str) -> None:
+    """Run a command for every process of a container; a process that is gone meanwhile does not matter.
 
     Raises:
-        EnvironmentFailed: the image has no prlimit.
+        EnvironmentFailed: refused, or the image has no prlimit.
     """
-    code, output = container.exec_run(["sh", "-c", LIMIT % size], user="root", privileged=True)
-    if code != 0 and size != "unlimited":
+    _, user = container.exec_run(["stat", "-c", "%u:%g", "/proc/1"])
+    whom = user.decode(errors="replace").strip()
+    code, output = container.exec_run(["sh", "-c", EACH % command], user=whom)
+    if code != 0:
         raise EnvironmentFailed(
-            f"{container.name}: file sizes: {output.decode(errors='replace').strip()[-300:]}",
-            hint="the image needs prlimit (util-linux)",
+            f"{container.name}: its limits: {output.decode(errors='replace').strip()[-300:]}",
+            hint="the image needs prlimit (util-linux) and awk",
         )

@@ -116,12 +116,16 @@ def _signal_all(server: Lease, number: signal.Signals) -> None:
 
 
 def _limits(pid: int) -> dict[str, str]:
-    """Return the soft limits of a process by name (``/proc/PID/limits``, proc_pid_limits(5))."""
+    """Return the soft limits of a process by name; nothing when it is gone."""
     try:
-        lines = Path(f"/proc/{pid}/limits").read_text(encoding="ascii").splitlines()[1:]
+        return limits_in(Path(f"/proc/{pid}/limits").read_text(encoding="ascii"))
     except OSError:
         return {}
-    return {line[:26].strip(): line[26:].split()[0] for line in lines}
+
+
+def limits_in(text: str) -> dict[str, str]:
+    """Read the soft limits out of ``/proc/PID/limits`` (proc_pid_limits(5)): names are 26 characters wide."""
+    return {line[:26].strip(): line[26:].split()[0] for line in text.splitlines()[1:] if len(line) > 26}  # noqa: PLR2004
 
 
 def _limit(server: Lease, pid: int, wanted: Mapping[str, str]) -> None:

@@ -1,0 +1,144 @@
+"""The same faults on containers: each bites, and the container is as before when it is undone."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from toolkit.chaos.experiments import Chaos
+from toolkit.errors import EnvironmentFailed
+from toolkit.leases.store import Lease, read_lease
+from toolkit.services import provisioning
+from toolkit.services.engine import connected
+from toolkit.services.faults import containers, injecting
+from toolkit.services.faults.model import SERVER_ACTIONS, Fault, ServerAction
+
+pytestmark = [pytest.mark.slow, pytest.mark.uses("engine")]
+
+World = Any
+
+
+@pytest.fixture(scope="module")
+def contained(up: Any) -> World:
+    """PostgreSQL and Redis in containers, to be broken."""
+    return up("compose")
+
+
+@pytest.fixture
+def chaos(contained: World) -> Iterator[Chaos]:
+    made = contained.chaos()
+    yield made
+    made.close()
+    assert contained.faults() == []
+
+
+def lease_of(world: World) -> Lease:
+    found = read_lease(world.store.path(world.environment.endpoints[0].lease))
+    assert found is not None
+    return found
+
+
+def state(world: World) -> dict[str, Any]:
+    """What must be the same afterwards."""
+    lease = lease_of(world)
+    found: dict[str, Any] = {}
+    with connected(lease.what["host"], timeout=60) as client:
+        for service in ("database", "cache"):
+            (container,) = containers.find(client, lease.id, service)
+            known = containers._limits(container)
+            unlimited = known["CpuQuota"] in {0, -1} and known["NanoCpus"] == 0
+            found[service] = (container.id, container.status, unlimited, known["data"], known["fsize"])
+    return found
+
+
+def test_everything_is_as_before(contained: World, chaos: Chaos) -> None:
+    """Every action on both services: same containers, running, same limits, same committed data."""
+    url = contained.environment.urls["DATABASE_URL"]
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept (id int); INSERT INTO kept VALUES (7); CHECKPOINT")
+    before = state(contained)
+    for action in SERVER_ACTIONS:
+        for service in ("database", "cache"):
+            with chaos.fault(action, service):
+                pass
+            assert state(contained) == before, f"{action} {service}"
+    assert len(chaos.recoveries) == 2 * len(SERVER_ACTIONS)
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT id FROM kept").fetchall() == [(7,)]
+
+
+@pytest.mark.parametrize("action", ["kill", "pause", "squeeze_memory", "fill_disk"])
+def test_it_bites(contained: World, chaos: Chaos, action: ServerAction) -> None:
+    """Down, silent, out of memory, or no room: what an application sees."""
+    url = contained.environment.urls["DATABASE_URL"]
+    queries = {
+        "squeeze_memory": "SELECT length(repeat('x', 100000000))",
+        "fill_disk": "CREATE TABLE big AS SELECT repeat(md5(n::text), 60) FROM generate_series(1, 12000) n",
+    }
+    query = queries.get(action, "SELECT 1")
+
+    def ask() -> None:
+        with contextlib.closing(psycopg.connect(url, connect_timeout=2)) as connection:
+            connection.execute(query)
+
+    with chaos.fault(action, "database"), pytest.raises(psycopg.Error):
+        ask()
+
+
+def test_a_squeezed_container_has_a_quota(contained: World, chaos: Chaos) -> None:
+    lease = lease_of(contained)
+    with chaos.fault("squeeze_cpu", "database", share=0.25), connected(lease.what["host"]) as client:
+        (container,) = containers.find(client, lease.id, "database")
+        assert container.attrs["HostConfig"]["CpuQuota"] == 25_000
+
+
+def test_a_limit_in_whole_cpus_is_given_back(contained: World) -> None:
+    """A container that was made with ``cpus`` has that afterwards: the engine keeps it under another name."""
+    lease = lease_of(contained)
+    with connected(lease.what["host"], timeout=60) as client:
+        (cache,) = containers.find(client, lease.id, "cache")
+        made = client.containers.run(
+            cache.image.id, ["600"], entrypoint="sleep", nano_cpus=1_500_000_000, detach=True
+        )
+        try:
+            made.reload()
+            before = containers._limits(made)
+            containers._squeeze_cpu(client, made, Fault(action="squeeze_cpu", service="x", share=0.25))
+            made.reload()
+            assert made.attrs["HostConfig"]["NanoCpus"] == 250_000_000
+            containers._give_back(client, made, before)
+            made.reload()
+            assert containers._limits(made) == before
+        finally:
+            made.remove(force=True)
+
+
+def test_a_sweep_undoes_what_an_owner_left(contained: World, chaos: Chaos) -> None:
+    """As after kill -9: the owner of the fault is dead, that of the containers lives."""
+    before = state(contained)
+    world = contained
+    environment, endpoint = world.environment, world.environment.endpoint("database")
+    for action in ("pause", "fill_disk", "kill"):
+        dead = world.store.owner("session", pid=2**22 + 1)
+        injecting.inject(world.store, dead, environment, endpoint, Fault(action=action, service="database"))
+        swept = provisioning.sweep(world.store)
+        assert [row.name for row in swept.released] == [f"{action} database"]
+        after = state(world)
+        assert {**after, "cache": None} == {**before, "cache": None}
+
+
+def test_an_image_without_the_means_is_told(contained: World) -> None:
+    class Poor:
+        name = "poor"
+
+        def exec_run(self, command: list[str], **_: object) -> tuple[int, bytes]:
+            return (0, b"0:0") if command[0] == "stat" else (127, b"prlimit: not found")
+
+    with pytest.raises(EnvironmentFailed, match="poor: its limits: prlimit: not found"):
+        containers._inside(Poor(), "prlimit")
+    lease = lease_of(contained)
+    gone = pytest.raises(EnvironmentFailed, match="nothing: its container is gone")
+    with gone, connected(lease.what["host"]) as client:
+        containers.find(client, lease.id, "nothing")
