@@ -73,5 +73,5 @@ def test_the_same_toolkit_is_installed(tmp_path: Path, sources: Path, kind: str)
     expected = sources.as_uri() if kind in {"git", "editable"} else origin
     assert url["url"] == expected
     assert (url.get("dir_info") or {}).get("editable", False) is (kind == "editable")
-    if kind == "git":  # toolkit: ignore[TS107] only git knows commits
+    if kind == "git":
         assert url["vcs_info"]["commit_id"] == run("git", "rev-parse", "HEAD", cwd=sources).strip()

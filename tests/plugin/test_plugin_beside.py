@@ -89,7 +89,7 @@ def test_hangs():
     result = run("--retries=1", f"--timeout-method={method}", beside=("timeout",))
     found = record()
     assert tries(found, "test_slow_together") == ["failed", "passed"]
-    if method == "signal":  # toolkit: ignore[TS107] the methods end the test differently
+    if method == "signal":
         result.assert_outcomes(passed=1, failed=1)
         assert tries(found, "test_hangs") == ["failed", "failed"]
         assert "Timeout" in found.cases[1].attempts[1].failures[0].message

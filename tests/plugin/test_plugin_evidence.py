@@ -163,7 +163,7 @@ def test_a_failing_test_carries_its_evidence_into_the_history(
     assert late is not None
     assert [(health.variable, health.state) for health in bad.services] == [("REDIS_URL", "refused")]
     assert (bad.timeout, late.timeout) == (50.0, 20.0)
-    if Path("/proc/net/tcp").exists():  # toolkit: ignore[TS107] elsewhere ports are not seen
+    if Path("/proc/net/tcp").exists():
         assert len(bad.ports) == len(late.ports) + 1
     with open_history(str(pytester.path / "h.sqlite")) as history:
         history.import_run(record)

@@ -365,7 +365,7 @@ def test_struck_at_every_stage_only_ours_is_removed(
         assert swept.failed == ()
         assert [of_lease(engine, lease) for lease in known] == [[] for _ in known]
         assert list(store.leases()) == []
-        if how == "SIGINT":  # toolkit: ignore[TS107] only an interrupt cleans up after itself
+        if how == "SIGINT":
             assert known == []
     assert fatal > 8
     for thing in bystanders:

@@ -96,7 +96,7 @@ def test_struck_at_every_stage_nothing_is_left(
             break
         struck += 1
         assert done.returncode in {-signal.SIGKILL, -signal.SIGINT}, done.stderr
-        if how == "SIGINT":  # toolkit: ignore[TS107] only an interrupt cleans up after itself
+        if how == "SIGINT":
             assert processes_in(data) == []
         swept = provisioning.sweep(store)
         assert swept.failed == ()

@@ -93,7 +93,7 @@ def test_nox_is_killed(project: Project, orphan_ends: bool) -> None:
         (project.root / "go").touch()
     second = project.nox("-s", "unit")
     assert second.returncode == 0, second.stdout
-    if orphan_ends:  # toolkit: ignore[TS107] two endings of one story
+    if orphan_ends:
         assert "1 earlier runs are in the history now" in second.stdout
     else:
         assert "was interrupted with 2 of 3 tests recorded" in second.stdout

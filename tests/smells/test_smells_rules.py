@@ -50,6 +50,8 @@ def test_the_page_of_rules_is_up_to_date() -> None:
         "class TestA:\n    def ok(self): assert 1\n    def test_it(self): self.ok()",
         "class Base:\n    def ok(self): assert 1\nclass TestA(Base):\n    def test_it(self): self.ok()",
         "from elsewhere import Base\nclass TestA(Base):\n    def test_it(self): self.look()",
+        "class TestA:\n    def setup_class(cls): cls.ok = f\n    def test_it(self): self.ok(1)",
+        "from elsewhere import Base\nclass TestA(Base):\n    def test_it(self): super().test_it()",
         "import unittest\nclass A(unittest.TestCase):\n    def test_it(self): self.assertTrue(1)",
         "import warnings\ndef test_it():\n    warnings.simplefilter('error')\n    run()",
         "import pytest\n@pytest.mark.filterwarnings('error')\ndef test_it(): run()",
@@ -58,6 +60,7 @@ def test_the_page_of_rules_is_up_to_date() -> None:
         "def test_it():\n    if not run(): raise ValueError",
         "def test_it():\n    def callback(): raise AssertionError('called')\n    run(callback)",
         "def test_it(benchmark): benchmark(run)",
+        "def test_it(app): app.get('/', status=404)",
         "class Handler:\n    def get(self): assert self.ok\ndef test_it(): serve(Handler)",
         "def validator(f): return f\n@validator\ndef test_it(): run()",
         "from nose.tools import raises\n@raises(ValueError)\ndef test_it(): run()",
@@ -76,6 +79,7 @@ def test_tests_that_assert_somewhere_are_spared(body: str) -> None:
     "body",
     [
         "def look(x): print(x)\ndef test_it(): look(1)",
+        "class TestA(TestCase):\n    def test_it(self):\n        with self.subTest(1): run()",
         "class TestA:\n    def ok(self): print(1)\n    def test_it(self): self.ok()",
         "import warnings\ndef test_it():\n    warnings.simplefilter('ignore')\n    run()",
         "import subprocess\ndef test_it(): subprocess.run(['a'], check=False)",
@@ -125,6 +129,9 @@ def test_tests_that_assert_nowhere_are_reported(body: str) -> None:
             ),
             False,
         ),
+        ("import trio\nasync def test_it(autojump_clock):\n    await trio.sleep(9)\n    assert 1", False),
+        ("import asyncio\nasync def test_it():\n    assert run(asyncio.sleep(1))", False),
+        ("import asyncio\nasync def test_it():\n    with raises(E):\n        await asyncio.sleep(1)", False),
     ],
 )
 def test_sleeps(body: str, expected: bool) -> None:
@@ -297,9 +304,21 @@ def test_duplicates(body: str, expected: bool) -> None:
         ("if order.paid:\n        assert order.price", True),
         ("if order.paid:\n        self.assertTrue(order.price)", True),
         ("match order.kind:\n        case 1:\n            assert order.price", True),
-        ("for one in order:\n        if one:\n            assert one.price", True),
+        ("if order.paid:\n        assert 1\n    elif order:\n        assert 2", True),
+        (
+            "if order.paid:\n        assert 1\n    elif shop:\n        assert 2\n    else:\n        assert 3",
+            False,
+        ),
+        (
+            "match order.kind:\n        case 1:\n            assert 1\n        case _:\n            assert 2",
+            False,
+        ),
+        ("if order.paid:\n        pass\n    else:\n        assert False", False),
+        ("for one in order:\n        if one:\n            assert one.price", False),
         ("if sys.version_info > (3, 12):\n        assert order.price", False),
         ("if HAS_LXML:\n        assert order.price", False),
+        ("if server.is_old:\n        assert order.price", False),
+        ("if speaks(order):\n        assert order.price", False),
         ("if mod.IS_PYPY:\n        assert order.price", False),
         ("if order.paid:\n        assert 1\n    else:\n        pytest.skip('none')", False),
         ("while True:\n        if order.paid:\n            assert 1\n            break", False),
@@ -308,7 +327,16 @@ def test_duplicates(body: str, expected: bool) -> None:
     ],
 )
 def test_conditions(condition: str, expected: bool) -> None:
-    assert ("TS107" in ids(f"def test_it(order):\n    {condition}\n")) is expected
+    assert ("TS107" in ids(f"def test_it(order, shop):\n    {condition}\n")) is expected
+
+
+@pytest.mark.parametrize("names", ['"kind, size"', '["kind", "size"]', '("kind", "size")'])
+def test_conditions_on_values_that_are_written_down_are_spared(names: str) -> None:
+    """Every branch is taken: the parameters say so."""
+    body = "    if kind == 'a' and len(size) > 1:\n        assert 1\n"
+    assert ids(f"@pytest.mark.parametrize({names}, X)\ndef test_it(kind, size, shop):\n{body}") == set()
+    other = body.replace("len(size)", "shop.size")
+    assert ids(f"@pytest.mark.parametrize({names}, X)\ndef test_it(kind, size, shop):\n{other}") == {"TS107"}
 
 
 def test_generated_values_may_be_told_apart() -> None:
@@ -366,9 +394,12 @@ def test_network(call: str, expected: bool) -> None:
         ("try:\n        run()\n    except (ValueError, BaseException):\n        pass\n    assert 1", True),
         ("with suppress(Exception):\n        assert run()", True),
         ("try:\n        run()\n    except ValueError:\n        pass\n    assert 1", False),
+        ("try:\n        run()\n    except Exception:\n        kind = sys.exc_info()\n    assert 1", False),
         ("try:\n        run()\n    except Exception as error:\n        seen(error)\n    assert 1", False),
         ("try:\n        run()\n    except Exception:\n        raise\n    assert 1", False),
         ("try:\n        run()\n    except Exception:\n        pytest.fail('no')\n    assert 1", False),
+        ("try:\n        server.close()\n    except Exception:\n        pass\n    assert 1", False),
+        ("with suppress(Exception):\n        await server.wait_closed()\n    assert run()", False),
         ("try:\n        raise ValueError\n    except Exception:\n        assert 1", False),
         (
             (
@@ -380,7 +411,7 @@ def test_network(call: str, expected: bool) -> None:
     ],
 )
 def test_broad_excepts(body: str, expected: bool) -> None:
-    assert ("TS110" in ids(f"def test_it():\n    {body}\n")) is expected
+    assert ("TS110" in ids(f"async def test_it():\n    {body}\n")) is expected
 
 
 @pytest.mark.parametrize(
@@ -389,6 +420,8 @@ def test_broad_excepts(body: str, expected: bool) -> None:
         ("def test_it():\n    '''Later.'''", True),
         ("def test_it(): ...", True),
         ("@pytest.mark.skip\ndef test_it(): ...", False),
+        ("@pytest.mark.slow\ndef test_it(): ...", True),
+        ("@run_in_thread\ndef test_it(): ...", False),
         ("class Protocol:\n    def test_it(self): ...", False),
     ],
 )

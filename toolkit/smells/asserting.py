@@ -7,7 +7,10 @@ from toolkit.smells.looking import Call, Class, Function
 from toolkit.smells.names import ASSERTS, TEST_CODE, last
 from toolkit.smells.spots import Asked, Spot, statements
 
-_PLAIN_BASES = frozenset({"object", "TestCase", "IsolatedAsyncioTestCase"})
+_HARMLESS = frozenset(
+    {"addCleanup", "enterContext", "id", "setUp", "setUpClass", "setup_method", "subTest", "tearDown"}
+)
+"""Methods of unittest that check nothing."""
 _MARK = ".mark."
 
 
@@ -56,20 +59,24 @@ class _Judge:
         if word in {"simplefilter", "filterwarnings"} or any(_is_check(key) for key in call.node.keywords):
             return word not in {"simplefilter", "filterwarnings"} or _says_error(call.node)
         root, _, method = name.partition(".")
-        if root in {"self", "cls", "super()"} and "." not in method and seen.owner is not None:
+        if root in {"self", "cls"} and "." not in method and seen.owner is not None:
             return self._by_method(seen.owner, method)
+        if root == "super()" and seen.owner is not None:
+            return self._by_bases(seen.owner, method)
         return name not in self.module.functions and bool(TEST_CODE.search(name.rpartition(".")[0]))
 
     def _by_method(self, owner: Class, method: str) -> bool:
         if method in owner.methods:
             return self.asserts(owner.methods[method])
-        bases = [last(base) for base in owner.bases]
-        return any(
-            self._by_method(self.module.classes[base], method)
-            if base in self.module.classes and self.module.classes[base] is not owner
-            else base not in _PLAIN_BASES
-            for base in bases
-        )
+        return self._by_bases(owner, method)
+
+    def _by_bases(self, owner: Class, method: str) -> bool:
+        """Look for an inherited method; what is not found may be anything, also an attribute that is set."""
+        for base in map(last, owner.bases):
+            above = self.module.classes.get(base)
+            if above is not None and above is not owner and method in above.methods:
+                return self.asserts(above.methods[method])
+        return method not in _HARMLESS
 
     def _by_reference(self, name: str) -> bool:
         """What is only handed on may be called: a function or class of this file, or of other test code."""
@@ -95,7 +102,9 @@ def _is_assertion(node: ast.Raise) -> bool:
 
 
 def _is_check(keyword: ast.keyword) -> bool:
-    return keyword.arg == "check" and isinstance(keyword.value, ast.Constant) and keyword.value.value is True
+    """Tell whether a call checks by itself: ``check=True`` of subprocess, ``status=404`` of WebTest."""
+    value = keyword.value.value if isinstance(keyword.value, ast.Constant) else None
+    return (keyword.arg == "check" and value is True) or (keyword.arg == "status" and isinstance(value, int))
 
 
 def _says_error(call: ast.Call) -> bool:

@@ -1,11 +1,12 @@
 """Rules about what stands in the body of a test: TS106, TS107, TS110, TS111, TS112."""
 
 import ast
+import builtins
 import re
 from collections.abc import Iterable, Iterator
 
 from toolkit.smells.looking import Class, Definition, Function, Module, dotted
-from toolkit.smells.names import ASSERTS, ENDS, last
+from toolkit.smells.names import ASSERTS, CLEANS, ENDS, last
 from toolkit.smells.spots import Asked, Spot, statements
 
 _OWN_NAME = re.compile(
@@ -18,9 +19,17 @@ _ENOUGH = 30
 def empty_test(asked: Asked) -> Iterator[Spot]:
     """TS111: nothing but a docstring, ``pass`` or ``...``."""
     for test in asked.module.tests:
-        marked = any(last(name) in {"skip", "skipif", "xfail", "usefixtures"} for name in test.decorators)
-        if not statements(test) and not marked:
+        if not statements(test) and not any(map(_gives_sense, test.decorators)):
             yield Spot(test.node, test, "has no body, and counts as passed")
+
+
+def _gives_sense(decorator: str) -> bool:
+    """Tell whether an empty test may be meant: it is put aside, or runs fixtures or what decorates it."""
+    own = not (_MARK in decorator or "patch" in decorator)
+    return own or last(decorator) in {"skip", "skipif", "xfail", "usefixtures"}
+
+
+_MARK = ".mark."
 
 
 def duplicate(asked: Asked) -> Iterator[Spot]:
@@ -54,14 +63,16 @@ def conditional_assertion(asked: Asked) -> Iterator[Spot]:
     for test in asked.module.tests:
         if any(last(name) in _CHOOSERS for name in test.decorators):
             continue
+        chosen = _chosen(test)
         conditions: dict[ast.If | ast.Match, None] = {}
-        places = [place for _, place in test.asserts]
+        places = [place for node, place in test.asserts if not _is_failure(node)]
         places += [call.place for call in asked.reported(test) if _is_assertion(call.name)]
         for place in places:
-            if place.branch is not None and not place.nested and not _is_spared(place.branch):
-                conditions[place.branch] = None
+            branch = place.branch
+            if branch is not None and not (place.nested or place.loop or _is_spared(branch, test, chosen)):
+                conditions[branch] = None
         for condition in conditions:
-            yield Spot(condition, test, "what is checked depends on this condition")
+            yield Spot(condition, test, "checks something only under this condition")
 
 
 _CHOOSERS = frozenset({"given", "rule", "invariant", "parametrize_with_cases"})
@@ -73,9 +84,38 @@ def _is_assertion(name: str) -> bool:
     return "assert" in word.lower()
 
 
-def _is_spared(condition: ast.If | ast.Match) -> bool:
-    """Tell whether a condition is about the machine, leaves a loop or the test, or skips."""
-    if _is_about_the_machine(condition):
+def _is_failure(node: ast.Assert) -> bool:
+    """Tell whether ``assert False`` stands for ``pytest.fail``."""
+    return isinstance(node.test, ast.Constant) and not node.test.value
+
+
+def _chosen(test: Function) -> set[str]:
+    """Return the names whose values are written down."""
+    names: set[str] = set()
+    for decorator in [*test.node.decorator_list, *(test.owner.node.decorator_list if test.owner else ())]:
+        if (
+            isinstance(decorator, ast.Call)
+            and last(dotted(decorator, {})) == "parametrize"
+            and decorator.args
+        ):
+            names.update(word.strip() for text in _words(decorator.args[0]) for word in text.split(","))
+    return names
+
+
+def _words(node: ast.expr) -> list[str]:
+    nodes = node.elts if isinstance(node, ast.Tuple | ast.List) else [node]
+    return [each.value for each in nodes if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+
+
+def _is_spared(condition: ast.If | ast.Match, test: Function, chosen: set[str]) -> bool:
+    """Tell whether a condition is about chosen values or what is around the test, leaves it, or skips.
+
+    What is neither made in the test nor given to it is around it: constants and helpers that know the
+    platform, the server, the installed packages.
+    """
+    names = _names(condition)
+    own = test.locals | test.arguments | {"self", "cls"}
+    if names <= chosen or not names <= own or _is_about_the_machine(condition) or _asserts_anyway(condition):
         return True
     for node in ast.walk(condition):
         if isinstance(node, ast.Break | ast.Return | ast.Raise):
@@ -88,10 +128,43 @@ def _is_spared(condition: ast.If | ast.Match) -> bool:
 _CONSTANT = re.compile(r"(?:^|\.)_?[A-Z][A-Z0-9_]+$")
 
 
+def _asserts_anyway(condition: ast.If | ast.Match) -> bool:
+    """Tell whether something is checked whichever way is taken."""
+    if isinstance(condition, ast.If):
+        ways = [condition.body, condition.orelse]
+    else:
+        ways = [case.body for case in condition.cases]
+        always = [
+            isinstance(case.pattern, ast.MatchAs) and case.pattern.pattern is None for case in condition.cases
+        ]
+        ways += [] if any(always) else [[]]
+    return all(map(_asserts_in, ways))
+
+
+def _asserts_in(body: list[ast.stmt]) -> bool:
+    if len(body) == 1 and isinstance(body[0], ast.If | ast.Match):
+        return _asserts_anyway(body[0])
+    return any(
+        isinstance(node, ast.Assert)
+        or (isinstance(node, ast.Call) and ASSERTS.search(last(dotted(node.func, {}))))
+        for statement in body
+        for node in ast.walk(statement)
+    )
+
+
+def _names(condition: ast.If | ast.Match) -> set[str]:
+    """Return the variables of a condition; ``len`` and the like are none."""
+    found = {node.id for node in ast.walk(_tested(condition)) if isinstance(node, ast.Name)}
+    return found - vars(builtins).keys()
+
+
+def _tested(condition: ast.If | ast.Match) -> ast.expr:
+    return condition.test if isinstance(condition, ast.If) else condition.subject
+
+
 def _is_about_the_machine(condition: ast.If | ast.Match) -> bool:
-    """Tell whether a condition is about platform, Python or packages, and not about the tested code."""
-    tested = condition.test if isinstance(condition, ast.If) else condition.subject
-    for node in ast.walk(tested):
+    """Tell whether a condition is about platform, Python, packages or settings, not about the tested code."""
+    for node in ast.walk(_tested(condition)):
         if isinstance(node, ast.Name | ast.Attribute):
             name = dotted(node, {})
             if _CONSTANT.search(name) or _MACHINE_WORDS.search(name):
@@ -101,7 +174,7 @@ def _is_about_the_machine(condition: ast.If | ast.Match) -> bool:
 
 _MACHINE_WORDS = re.compile(
     r"^(?:sys|os|platform|sysconfig)\.|^hasattr$|version|platform|windows|linux|darwin|pypy|cpython"
-    r"|(?:^|[._])(?:has|have|supports)_|available|installed",
+    r"|(?:^|[._])(?:has|have|supports)_|available|installed|_enabled$|^settings$|^config$|option",
     re.IGNORECASE,
 )
 
@@ -114,18 +187,27 @@ def broad_except(asked: Asked) -> Iterator[Spot]:
                 continue
             if not place.nested and _is_broad(handler.type) and not _reacts(handler):
                 yield Spot(handler, test, "catches every exception and goes on")
-        for call in asked.reported(test):
-            if (
-                last(call.name) == "suppress"
-                and not call.place.nested
-                and any(map(_is_broad, call.node.args))
-            ):
-                yield Spot(call.node, test, "suppresses every exception")
+        for node, place in test.withs:
+            calls = [item.context_expr for item in node.items if isinstance(item.context_expr, ast.Call)]
+            for call in calls:
+                broad = last(dotted(call, {})) == "suppress" and any(map(_is_broad, call.args))
+                if broad and not place.nested and not _only_cleans(node.body):
+                    yield Spot(call, test, "suppresses every exception")
 
 
 def _is_deliberate(tried: ast.Try | ast.TryStar) -> bool:
     """Tell whether the test itself raises what is caught, or says what happens when nothing is."""
-    return bool(tried.orelse) or any(isinstance(statement, ast.Raise) for statement in tried.body)
+    raised = any(isinstance(statement, ast.Raise) for statement in tried.body)
+    return bool(tried.orelse) or raised or _only_cleans(tried.body)
+
+
+def _only_cleans(body: list[ast.stmt]) -> bool:
+    """Tell whether all that is done is to close, stop or remove something."""
+    calls = [getattr(statement, "value", None) for statement in body if isinstance(statement, ast.Expr)]
+    bare = [call.value if isinstance(call, ast.Await) else call for call in calls]
+    return len(bare) == len(body) and all(
+        isinstance(call, ast.Call) and CLEANS.search(last(dotted(call, {}))) for call in bare
+    )
 
 
 def _is_broad(kind: ast.expr | None) -> bool:
@@ -140,9 +222,13 @@ def _reacts(handler: ast.ExceptHandler) -> bool:
             return True
         if isinstance(node, ast.Name) and node.id == handler.name:
             return True
-        if isinstance(node, ast.Call) and ASSERTS.search(last(dotted(node.func, {}))):
+        if isinstance(node, ast.Call) and _looks_at(last(dotted(node.func, {}))):
             return True
     return False
+
+
+def _looks_at(called: str) -> bool:
+    return bool(ASSERTS.search(called)) or called in {"exc_info", "exception", "format_exc"}
 
 
 def shadowed_test(asked: Asked) -> Iterator[Spot]:

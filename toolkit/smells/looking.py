@@ -9,7 +9,7 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from toolkit.smells.names import FIXTURE, SET_UP, TEAR_DOWN, is_mutable
+from toolkit.smells.names import CUTS_SHORT, FIXTURE, SET_UP, TEAR_DOWN, TEST_BASE, is_mutable, last
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -24,6 +24,8 @@ class Place(NamedTuple):
     """The outermost condition around it."""
     guarded: bool = False
     """In a ``try`` with ``finally``, or below ``with``."""
+    cut_short: bool = False
+    """Below a ``with`` that ends what takes long, or expects an exception."""
 
 
 class Call(NamedTuple):
@@ -71,6 +73,8 @@ class Function:
         self.raises: list[tuple[ast.Raise, Place]] = []
         self.writes: list[Write] = []
         self.caught: list[Caught] = []
+        self.withs: list[tuple[ast.With | ast.AsyncWith, Place]] = []
+        self.awaited: set[ast.expr] = set()
         self.globals: dict[str, ast.Global] = {}
         self.loads: set[str] = set()
         self.locals: set[str] = set()
@@ -108,9 +112,7 @@ class Class:
     @property
     def collected(self) -> bool:
         """Whether pytest looks for tests in it: by its name, or because it is some TestCase."""
-        return self.name[:4].lower() == "test" or any(
-            "Test" in base.rpartition(".")[2] for base in self.bases
-        )
+        return self.name[:4].lower() == "test" or any(map(TEST_BASE.search, self.bases))
 
     @property
     def tears_down(self) -> bool:
@@ -297,15 +299,21 @@ class _Walk:
     def branch(self, node: ast.If | ast.Match, place: Place) -> Place:
         return place if place.branch is not None else place._replace(branch=node)
 
-    def loop(self, node: ast.AST, place: Place) -> Place:
+    def loop(self, node: ast.For | ast.AsyncFor | ast.While, place: Place) -> Place:
         return place._replace(loop=node)
 
     def tried(self, node: ast.Try | ast.TryStar, place: Place) -> Place:
         self.seen.caught.extend(Caught(handler, node, place) for handler in node.handlers)
         return place._replace(guarded=True) if node.finalbody else place
 
-    def within(self, _node: ast.AST, place: Place) -> Place:
-        return place._replace(guarded=True)
+    def within(self, node: ast.With | ast.AsyncWith, place: Place) -> Place:
+        self.seen.withs.append((node, place))
+        names = [last(dotted(item.context_expr, self.imports)) for item in node.items]
+        return place._replace(guarded=True, cut_short=place.cut_short or any(map(CUTS_SHORT.search, names)))
+
+    def awaits(self, node: ast.Await, place: Place) -> Place:
+        self.seen.awaited.add(node.value)
+        return place
 
     def inner(self, _node: ast.AST, place: Place) -> Place:
         return place._replace(nested=True, loop=None, branch=None)
@@ -356,6 +364,7 @@ _VISITS: dict[type, Any] = {
     ast.Try: _Walk.tried,
     ast.TryStar: _Walk.tried,
     ast.With: _Walk.within,
+    ast.Await: _Walk.awaits,
     ast.AsyncWith: _Walk.within,
     ast.FunctionDef: _Walk.inner,
     ast.AsyncFunctionDef: _Walk.inner,

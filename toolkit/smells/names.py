@@ -4,6 +4,8 @@ import ast
 import re
 
 FIXTURE = re.compile(r"(?:^|\.)(?:\w*_)?fixture$")
+TEST_BASE = re.compile(r"(?:^|\.)(?:Test\w*|\w*Test(?:s|Case\w*|Base|Mixin)?)$")
+"""A base class that makes its subclasses test cases."""
 SET_UP = re.compile(r"_?(?:set_?up|async_?set_?up|before_|start_?up)", re.IGNORECASE)
 TEAR_DOWN = re.compile(r"_?(?:async_?)?(?:tear_?down|after_|clean_?up)", re.IGNORECASE)
 
@@ -21,16 +23,25 @@ ENDS = re.compile(r"^(?:fail|skip|skipTest|xfail|importorskip|exit|assume)$")
 
 TEST_CODE = re.compile(
     r"^\.|(?:^|\.)_*(?:tests?|testing|t|conftest|tests?_?(?:utils?|helpers?|support|common|base|lib)|helpers?|utils?"
-    r"|support|common|fixtures)(?:\.|$)"
+    r"|support|common|fixtures|assertions?)(?:\.|$)"
 )
 """A module that is part of the tests: what comes from there may assert."""
+
+FAKE_CLOCK = re.compile(r"clock|freez|time_machine|fake_time|mock_time|traveller", re.IGNORECASE)
+"""A fixture or decorator that replaces time."""
+CUTS_SHORT = re.compile(r"raises|timeout|fail_after|move_on_after|fail_at|move_on_at", re.IGNORECASE)
+"""What stands after ``with`` and ends a long wait, or expects it to be ended."""
+CLEANS = re.compile(
+    r"close|stop|shut|^rm|rmdir|kill|terminate|unlink|remove|rmtree|cancel|disconnect|wait|clean|release|delete|drop|join",
+    re.IGNORECASE,
+)
 
 SLEEPS = frozenset(
     {"time.sleep", "asyncio.sleep", "anyio.sleep", "trio.sleep", "gevent.sleep", "eventlet.sleep"}
 )
 
 PERSISTENT = re.compile(
-    r"^_?(?:db|database|databases|sqlalchemy|psycopg2?|asyncpg|aiopg|sqlite3|aiosqlite|pymysql|MySQLdb|pymongo"
+    r"^_?(?:db|database|sqlalchemy|psycopg2?|asyncpg|aiopg|sqlite3|aiosqlite|pymysql|MySQLdb|pymongo"
     r"|(?:db_?)?cursor|sessionmaker|db_?session|session_?local|SessionLocal|async_?session|get_db|get_session"
     r"|session_scope|create_(?:async_)?engine|db_?engine|db_?conn(?:ection)?|execute_(?:query|sql)|\w+_repository"
     r"|\w*Repository|repository|\w+_repo|\w+_dao|\w+DAO)$"

@@ -177,7 +177,7 @@ _TABLE = (
         " (snapshots).",
     ),
     _rule(
-        "TS107", "conditional-assertion", "What is checked depends on a condition in the test",
+        "TS107", "conditional-assertion", "A condition in the test decides whether anything is checked",
         why="A branch that is never taken is never checked, and nobody sees it.",
         mend="Split the test, or make the expected value a parameter.",
         bad="""
@@ -189,7 +189,9 @@ _TABLE = (
         def test_price_of_a_paid_order(paid_order):
             assert paid_order.price > 0
         """,
-        spares="Branches on platform, Python or installed packages, and those that only skip or fail.",
+        spares="Conditions of which every branch asserts, those inside loops, on values that are written down"
+        " in the test (parameters), on what is around it (platform, server, settings, packages), and those"
+        " that skip, fail or leave.",
     ),
     _rule(
         "TS108", "unseeded-random", "The test draws random values without a seed",
@@ -261,6 +263,7 @@ _TABLE = (
         def test_refund():
             pass
         """,
+        spares="Tests that are marked to be skipped, or whose decorator or fixtures are what is tested.",
         good="""
         import pytest
 

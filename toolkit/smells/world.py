@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from toolkit.smells.looking import Call, Function, dotted
 from toolkit.smells.names import (
+    FAKE_CLOCK,
     MADE_RANDOM,
     MOCKS,
     NOT_UNIT,
@@ -33,13 +34,21 @@ def sleep(asked: Asked) -> Iterator[Spot]:
         if not (seen.is_test or seen.prepares) or _replaces_sleep(seen):
             continue
         for call in asked.reported(seen):
-            if call.name in SLEEPS and not call.place.nested and not _is_polling(call) and _waits(call.node):
+            if call.name in SLEEPS and _waits(seen, call) and not _is_polling(call):
                 yield Spot(call.node, seen, f"waits for a fixed time: {ast.unparse(call.node)}")
 
 
-def _waits(call: ast.Call) -> bool:
-    seconds = next(iter(call.args), None)
+def _waits(seen: Function, call: Call) -> bool:
+    """Tell whether a sleep holds the test up: it is awaited, not cut short, and longer than nothing."""
+    if call.place.nested or call.place.cut_short:
+        return False
+    if call.name.startswith(_AWAITED) and call.node not in seen.awaited:
+        return False
+    seconds = next(iter(call.node.args), None)
     return not (isinstance(seconds, ast.Constant) and not seconds.value)
+
+
+_AWAITED = ("asyncio.", "anyio.", "trio.")
 
 
 def _is_polling(call: Call) -> bool:
@@ -53,6 +62,8 @@ def _is_polling(call: Call) -> bool:
 
 
 def _replaces_sleep(seen: Function) -> bool:
+    if any(map(FAKE_CLOCK.search, [*seen.arguments, *seen.decorators])):
+        return True
     targets = [text for call in seen.calls if _is_patch(call.name) for text in _target(call.node)]
     decorators = [node for node in seen.node.decorator_list if isinstance(node, ast.Call)]
     targets += [text for node in decorators if _is_patch(dotted(node, {})) for text in _target(node)]
@@ -76,7 +87,7 @@ def _mocked(asked: Asked, seen: Function) -> Iterator[tuple[ast.AST, str]]:
     for node, name in patches:
         if _is_patch(name) and not asked.allows(name):
             target = ".".join(_target(node))
-            if _is_persistent(target):
+            if _is_persistent(target) and not target.startswith("mock"):
                 yield node, target
         elif last(name) in MOCKS:
             for keyword in node.keywords:
