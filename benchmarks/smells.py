@@ -2,13 +2,13 @@
 
 Checks the test suites of four third-party projects (source archives from the package index). They were chosen
 and read after the rules were finished; others had been read before, to make the rules better. Of each project
-the findings are sorted by a hash, and the first ones were read. The verdicts stand in ``smells_judged.tsv``: a
-finding is true when the place does what the rule says and there is a better way to write the test. Precision is
-the share of true ones. Speed is lines of source per second of CPU time, in one process, parsing included.
+the findings are sorted by a hash, and the first ones were read. The verdicts stand in ``smells_judged.tsv``:
+true when the place does what the rule says and there is a better way to write the test. Precision is the share
+of true ones. Speed is lines of source per second of CPU time, in one process, parsing included.
 
     uv run benchmarks/smells.py [--project NAME] [--json]
 
-Exit code 1: precision below 90 %, fewer than 20,000 lines a second, or a finding of the sample without verdict.
+Exit code 1: precision below 90 %, fewer than 20,000 lines a second, or a finding of the sample not judged.
 """
 
 import argparse
@@ -125,10 +125,9 @@ def main() -> int:
         print(json.dumps(told, indent=2))
     else:
         for row in rows:
-            print(
-                f"{row.project}: {row.tests} tests, {row.lines} lines, "
-                f"{sum(row.found.values())} findings {row.found}; {row.true} of {row.judged} judged ones are true; {row.lines_per_second:,.0f} lines/s"
-            )
+            found = f"{sum(row.found.values())} findings {row.found}"
+            print(f"{row.project}: {row.tests} tests, {row.lines} lines, {row.lines_per_second:,.0f} lines/s")
+            print(f"  {found}; {row.true} of {row.judged} judged ones are true")
         print(f"precision {true}/{judged} = {true / judged:.1%}; slowest {slowest:,.0f} lines/s of one core")
         for name in unjudged:
             print(f"not judged: {name}")
