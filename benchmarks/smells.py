@@ -3,7 +3,7 @@
 Checks the test suites of four third-party projects (source archives from the package index). They were chosen
 and read after the rules were finished; others had been read before, to make the rules better. Of each project
 the findings are sorted by a hash, and the first ones were read. The verdicts stand in ``smells_judged.tsv``:
-true when the place does what the rule says and there is a better way to write the test. Precision is the share
+true when the place does what the rule says and a better way to write the test exists. Precision is the share
 of true ones. Speed is lines of source per second of CPU time, in one process, parsing included.
 
     uv run benchmarks/smells.py [--project NAME] [--json]
