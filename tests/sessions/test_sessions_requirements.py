@@ -6,13 +6,9 @@ from typing import Any
 import pytest
 
 from toolkit.config import Config, Install, Profile
+from toolkit.config.needs import find_test_requirements, read_document
 from toolkit.errors import ConfigError
-from toolkit.sessions.requirements import (
-    find_test_requirements,
-    install_arguments,
-    installable,
-    read_document,
-)
+from toolkit.sessions.requirements import install_arguments, installable
 
 
 @pytest.fixture(autouse=True)

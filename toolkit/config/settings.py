@@ -61,6 +61,9 @@ class Install(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Requirement files, relative to the project root."""
     constraints: tuple[str, ...] = ()
     """Constraint files, relative to the project root."""
+    members: tuple[str, ...] = ()
+    """Folders of more projects in this repository, each with a pyproject.toml or setup.py: installed like the
+    project, with what their own tests need."""
 
 
 class Impact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -105,6 +108,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     profiles: Mapping[str, Profile] = {}
     markers: Mapping[str, str] = {}
     """The project's own markers: name → description."""
+    folders: Mapping[str, str] = {}
+    """Folder of tests, relative to the project root → the marker that its tests get, unless a test bears a
+    marker of a kind itself; the innermost folder decides: ``{"tests/integration" = "integration"}``."""
     strict: bool = True
     """Whether pytest refuses markers and configuration keys that nobody registered."""
     reports: str = "reports"

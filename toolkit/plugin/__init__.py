@@ -18,6 +18,7 @@ from toolkit.plugin import activation, markers, options
 
 MODULES = (
     "presets",
+    "folders",
     "worker",
     "isolation",
     "secrecy",

@@ -10,12 +10,12 @@ from typing import Any
 import nox
 
 from toolkit.config import Config
+from toolkit.config.needs import read_document
 from toolkit.config.validation import unknown
 from toolkit.errors import UsageError
 from toolkit.sessions.audit import audit
 from toolkit.sessions.gates import gates
 from toolkit.sessions.guarding import guarded
-from toolkit.sessions.requirements import read_document
 from toolkit.sessions.tools import install_tools, run_all
 
 Check = Callable[[nox.Session, Config], None]

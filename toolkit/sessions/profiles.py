@@ -11,6 +11,7 @@ import nox
 from nox.command import CommandFailed
 
 from toolkit.config import Config, Profile
+from toolkit.config.needs import read_document
 from toolkit.config.validation import unknown
 from toolkit.errors import UsageError
 from toolkit.journal import read_run
@@ -24,7 +25,7 @@ from toolkit.sessions.providing import provided
 from toolkit.sessions.queueing import queue, queue_coverage
 from toolkit.sessions.recording import Run, begin_run, current_build, remove_run, settle, settle_earlier
 from toolkit.sessions.reporting import merged_folder, report_run
-from toolkit.sessions.requirements import install_arguments, read_document
+from toolkit.sessions.requirements import install_arguments
 from toolkit.sessions.running import run_pytest
 from toolkit.sessions.summary import Ended, earlier_lines, exit_words, run_lines
 

@@ -1,34 +1,16 @@
 """What a profile's environment must contain: the project, what its tests need, and the toolkit."""
 
-import re
-import tomllib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import nox.project
 
 from toolkit.config import Config, Profile
+from toolkit.config.needs import canonical, find_test_requirements, read_document
 from toolkit.config.validation import unknown
 from toolkit.errors import ConfigError
 from toolkit.sessions.origin import DISTRIBUTION, toolkit_arguments
-
-TEST_NAMES = ("test", "tests", "testing")
-"""Names of groups and extras that are taken for the tests' when the configuration names none."""
-
-DEVELOPER_NAMES = ("dev", "develop", "development")
-"""Taken when there is none for the tests."""
-
-REQUIREMENT_FILES = tuple(
-    pattern.format(name)
-    for name in (*TEST_NAMES, *DEVELOPER_NAMES)
-    for pattern in (
-        "requirements-{}.txt",
-        "requirements/{}.txt",
-        "{}-requirements.txt",
-        "requirements_{}.txt",
-    )
-)
 
 TOOLKIT_EXTRAS = ("test",)
 
@@ -53,11 +35,13 @@ def install_arguments(
     """
     extras, groups, files = _wanted(config, profile, document)
     _check_extras(document, extras)
-    own = _canonical(config.project) == DISTRIBUTION  # the toolkit tests itself
+    own = canonical(config.project) == DISTRIBUTION  # the toolkit tests itself
     arguments = _project_arguments(config, document, [*extras, *(TOOLKIT_EXTRAS if own else ())])
     arguments += group_requirements(document, groups)
     for file in files:
         arguments += ["-r", file]
+    for member in config.install.members:
+        arguments += _member_arguments(config, member)
     arguments += [*config.install.requires, *profile.requires]
     arguments += ["pytest-benchmark>=4"] if benchmarks else []
     arguments += () if own else toolkit_arguments(TOOLKIT_EXTRAS)
@@ -76,7 +60,7 @@ def group_requirements(document: Mapping[str, Any], groups: Sequence[str]) -> tu
     """
     known = document.get("dependency-groups", {})
     for name in groups:
-        if _canonical(name) not in map(_canonical, known):
+        if canonical(name) not in map(canonical, known):
             raise ConfigError(f"[dependency-groups]: {unknown('dependency group', name, known)}")
     return nox.project.dependency_groups(dict(document), *groups) if groups else ()
 
@@ -87,14 +71,8 @@ def _check_extras(document: Mapping[str, Any], extras: Sequence[str]) -> None:
         return  # only the build knows
     known = project.get("optional-dependencies", {})
     for name in extras:
-        if _canonical(name) not in map(_canonical, known):
+        if canonical(name) not in map(canonical, known):
             raise ConfigError(f"[project.optional-dependencies]: {unknown('extra', name, known)}")
-
-
-def read_document(root: Path) -> dict[str, Any]:
-    """Return the parsed pyproject.toml of a project, an empty one where there is none."""
-    file = root / "pyproject.toml"
-    return tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 def installable(root: Path, document: Mapping[str, Any]) -> bool:
@@ -109,6 +87,26 @@ def _project_arguments(config: Config, document: Mapping[str, Any], extras: Sequ
     return ["-e", what] if config.install.editable else [what]
 
 
+def _member_arguments(config: Config, member: str) -> list[str]:
+    """Return what installs another project of the repository, and what its own tests need."""
+    folder = config.root / member
+    document = read_document(folder)
+    if not installable(folder, document):
+        raise ConfigError(
+            f"tool.toolkit.install.members: {member!r} is no folder with a project: expected a "
+            "pyproject.toml with a [project] table, or a setup.py, in it"
+        )
+    extras, groups, files = find_test_requirements(folder, document)
+    path = f"./{PurePosixPath(member)}"
+    arguments = [f"{path}[{','.join(extras)}]" if extras else path]
+    if config.install.editable:
+        arguments.insert(0, "-e")
+    arguments += group_requirements(document, groups)
+    for file in files:
+        arguments += ["-r", f"{path}/{file}"]
+    return arguments
+
+
 def _wanted(
     config: Config, profile: Profile, document: Mapping[str, Any]
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
@@ -118,30 +116,3 @@ def _wanted(
     said = any(named) or bool(install.requires)
     extras, groups, files = named if said else find_test_requirements(config.root, document)
     return (*extras, *profile.extras), (*groups, *profile.groups), files
-
-
-def find_test_requirements(
-    root: Path, document: Mapping[str, Any]
-) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """Find what the tests need: (extras, dependency groups, requirement files), the first kind that exists.
-
-    First whatever bears the name of the tests, then whatever bears that of the developers.
-    """
-    groups = document.get("dependency-groups", {})
-    extras = document.get("project", {}).get("optional-dependencies", {})
-    for names in (TEST_NAMES, DEVELOPER_NAMES):
-        for name in names:
-            if name in groups:
-                return (), (name,), ()
-            if name in extras:
-                return (name,), (), ()
-        files = [file for file in REQUIREMENT_FILES if any(name in file for name in names)]
-        found = next((file for file in files if (root / file).is_file()), None)
-        if found:
-            return (), (), (found,)
-    return (), (), ()
-
-
-def _canonical(name: str) -> str:
-    """Normalise a project's name: https://packaging.python.org/en/latest/specifications/name-normalization/."""
-    return re.sub(r"[-_.]+", "-", name).lower()

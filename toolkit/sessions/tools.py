@@ -9,8 +9,9 @@ import nox
 from nox.command import CommandFailed
 
 from toolkit.config import Config
+from toolkit.config.needs import read_document
 from toolkit.sessions.guarding import fail
-from toolkit.sessions.requirements import group_requirements, read_document
+from toolkit.sessions.requirements import group_requirements
 
 DEFAULT_TOOLS: Mapping[str, tuple[str, ...]] = {
     "lint": ("ruff>=0.9", "import-linter>=2.1"),

@@ -6,6 +6,7 @@ A project's ``tasks.py`` is one line: ``from toolkit.tasks import ns``.
 from invoke.collection import Collection
 
 from toolkit.tasks import (
+    adopting,
     analysis,
     chaos,
     data,
@@ -26,6 +27,8 @@ from toolkit.tasks import (
 ns = Collection()
 """All namespaces: ``reports.*``, ``history.*`` …"""
 
+ns.add_task(adopting.doctor, "doctor")
+ns.add_task(adopting.init, "init")
 ns.add_collection(analysis.ns, "analysis")
 ns.add_collection(chaos.ns, "chaos")
 ns.add_collection(data.ns, "data")
