@@ -5,9 +5,11 @@ The map. Each folder serves one of the four words; a module imports only from li
 
 .. code-block:: text
 
+    program                              the command ``toolkit``: every task, before there is a tasks.py
     sessions | tasks | plugin            the doors: nox, invoke, pytest (nobody imports them)
-    pipeline | cluster                   stages of Nox sessions, resumable; batches of tests on machines of a
-                                         Dask cluster
+    pipeline | cluster | adopt           stages of Nox sessions, resumable; batches of tests on machines of a
+                                         Dask cluster; an existing project: what is there, what is to be written,
+                                         and what its machine can do
     gates                                may this be merged: coverage, performance, security, reliability
     remediation | reports | notifications
                                          from causes to what mends them, done and proven; what people and CI
@@ -26,7 +28,7 @@ The map. Each folder serves one of the four words; a module imports only from li
     leases                               who owns what was created, and is the owner alive
     config                               [tool.toolkit] as frozen types
     junit | journal                      JUnit XML of every runner; the files a run writes, line by line
-    records | noxfile                    the vocabulary; which sessions a noxfile declares
+    records | markers | noxfile          the vocabulary; which sessions a noxfile declares
     errors                               the exception tree
 
 Nothing is re-exported here: import from the module that owns the name.

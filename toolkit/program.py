@@ -50,3 +50,7 @@ def make_program() -> "Program":
     for step in ("parse_core", "parse_collection", "parse_tasks"):
         setattr(program, step, told(getattr(program, step)))
     return program
+
+
+if __name__ == "__main__":
+    main()

@@ -112,3 +112,26 @@ def test_lowest_versions_are_resolved_without_the_pins(tmp_path: Path) -> None:
     """Constraint files pin the newest versions: with them nothing low could be found."""
     made = arguments(tmp_path, {"project": {}}, Profile(resolution="lowest-direct"), constraints=("c.txt",))
     assert made == ["--resolution", "lowest-direct", "-e", ".", "the-toolkit"]
+
+
+def test_members_are_installed_with_what_their_tests_need(tmp_path: Path) -> None:
+    texts = {
+        "a/pyproject.toml": '[project]\nname = "a"\n[project.optional-dependencies]\ntest = ["x"]\n',
+        "b/pyproject.toml": '[project]\nname = "b"\n[dependency-groups]\ntests = ["y"]\n',
+        "c/setup.py": "",
+        "c/requirements-dev.txt": "z\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    made = arguments(tmp_path, {}, members=("a", "b", "c"))
+    assert made == [
+        *("-e", "./a[test]", "-e", "./b", "y", "-e", "./c", "-r", "./c/requirements-dev.txt"),
+        "the-toolkit",
+    ]
+    assert arguments(tmp_path, {}, members=("c",), editable=False)[0] == "./c"
+
+
+def test_a_member_without_a_project_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"install\.members: 'a' is no folder with a project"):
+        arguments(tmp_path, {}, members=("a",))

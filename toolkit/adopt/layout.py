@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from toolkit.adopt.settings import PytestSettings, read_pytest_settings
 from toolkit.config.loading import detect_source, supported_pythons
+from toolkit.config.pytest_settings import PytestSettings, read_pytest_settings
 
 Shape = Literal["src", "flat", "monorepo", "none"]
 
@@ -87,7 +87,7 @@ def read_layout(root: Path, document: Mapping[str, Any]) -> Layout:
         project=name or root.name,
         shape=_shape(source, members),
         source=source,
-        tests=test_folders(root, settings, files),
+        tests=test_folders(root, settings, files, source),
         files=files,
         members=members,
         manager=find_manager(root, document),
@@ -110,7 +110,10 @@ NEIGHBOURS = (
 
 
 def _sources(root: Path, name: str, members: Iterable[str]) -> Iterator[str]:
-    yield from detect_source(root, name)
+    namespace = name.split(".", maxsplit=1)[0]  # its folder is no package: any project may add to it
+    yield from detect_source(root, name) or (
+        (namespace,) if (root / namespace).is_dir() and namespace else ()
+    )
     for member in members:
         folder = root / member
         for found in detect_source(folder, folder.name) or (".",):
@@ -198,11 +201,15 @@ def find_files(root: Path, patterns: Iterable[str]) -> Iterator[str]:
                 yield (here / name).as_posix()
 
 
-def test_folders(root: Path, settings: PytestSettings, files: Iterable[str]) -> tuple[str, ...]:
+def test_folders(
+    root: Path, settings: PytestSettings, files: Iterable[str], source: tuple[str, ...]
+) -> tuple[str, ...]:
     """Return where tests are: what pytest is told, else the outermost folders that hold them.
 
-    A folder inside the code (``package/tests``) is one, a module (``package/test_it.py``) is named itself.
-    Test modules of an unusual name are named too, since pytest runs what it is given.
+    A folder inside the code (``package/tests``) is one. A module of the code (``package/test_it.py``) is
+    named itself where nothing else has tests: beside real ones it rather helps others to test. Test modules
+    of an unusual name are named too, since pytest runs what it is given. The code belongs to it where pytest
+    is told to run doctests of modules.
     """
     told = [
         path.relative_to(root).as_posix() for name in settings.testpaths for path in sorted(root.glob(name))
@@ -210,9 +217,16 @@ def test_folders(root: Path, settings: PytestSettings, files: Iterable[str]) -> 
     if told:
         return tuple(dict.fromkeys(told))
     found = list(dict.fromkeys(_place(file) for file in files))
+    apart = [place for place in found if not (place.endswith(".py") and _is_inside(place, source))]
+    found = apart or found
     unusual = [name for folder in TEST_FOLDERS for name in _unusual(root, folder, found)]
-    outermost = [place for place in found if not any(place.startswith(f"{other}/") for other in found)]
-    return (*outermost, *unusual)
+    outermost = [place for place in found if not _is_inside(place, found)]
+    doctested = [place for place in source if "--doctest-modules" in settings.addopts]
+    return tuple(dict.fromkeys((*outermost, *unusual, *doctested)))
+
+
+def _is_inside(place: str, folders: Iterable[str]) -> bool:
+    return any(place.startswith(f"{folder}/") for folder in folders)
 
 
 def _place(file: str) -> str:

@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-from toolkit.adopt.settings import PytestSettings, read_ini
 from toolkit.config.needs import DEVELOPER_NAMES, TEST_NAMES, canonical, find_test_requirements
+from toolkit.config.pytest_settings import PytestSettings, read_ini
 
 KNOWN_IMPORTS = {
     "aioresponses": "aioresponses",

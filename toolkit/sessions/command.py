@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from toolkit.config import Config, Profile
+from toolkit.config.needs import read_document
+from toolkit.config.pytest_settings import joined_expression, own_expression, read_pytest_settings
 from toolkit.sessions.targets import default_targets
 
 WORDS: dict[str, tuple[str, ...]] = {
@@ -39,6 +41,7 @@ def pytest_command(
     if coverage_config is not None:
         command += ["coverage", "run", f"--rcfile={coverage_config}", "-m"]
     command.append("pytest")
+    command += _markers(config, profile)
     for part in _PARTS:
         command += part(profile)
     command += profile.arguments
@@ -47,8 +50,12 @@ def pytest_command(
     return [*command, *default_targets(config, profile, own), *own]
 
 
-def _markers(profile: Profile) -> list[str]:
-    return ["-m", profile.markers] if profile.markers else []
+def _markers(config: Config, profile: Profile) -> list[str]:
+    """Return ``-m``, joined with the one that the project has in its addopts."""
+    if not profile.markers:
+        return []
+    addopts = read_pytest_settings(config.root, read_document(config.root)).addopts
+    return ["-m", joined_expression(own_expression(addopts), profile.markers)]
 
 
 def _workers(profile: Profile) -> list[str]:
@@ -85,7 +92,6 @@ def _benchmarks(profile: Profile) -> list[str]:
 
 
 _PARTS: tuple[Callable[[Profile], list[str]], ...] = (
-    _markers,
     _workers,
     _timeout,
     _retries,

@@ -97,9 +97,7 @@ def _conclude(steps: Sequence[Step], undo: Sequence[str], proposal: Proposal, *,
     if not written:
         console.print(Text("\nnothing was written"))
         return
-    noxfile = next(
-        step.path for step in steps if step.path.endswith("noxfile.py") and not step.why.startswith("no")
-    )
+    noxfile = next(step.path for step in steps if step.path.endswith("noxfile.py"))
     option = "" if noxfile == "noxfile.py" else f" -f {noxfile}"
     tests = "" if proposal.layout.tests or proposal.run_doctests else " (there are no tests yet)"
     console.print(Text(f"\nnext: nox{option} -s unit{tests}; toolkit doctor shows what this machine can do"))

@@ -1,8 +1,9 @@
 """What pytest is told in a project, whichever file it is told in."""
 
 import configparser
+import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,29 @@ def read_pytest_settings(root: Path, document: Mapping[str, Any]) -> PytestSetti
             keys=tuple(table),
         )
     return PytestSettings()
+
+
+def own_expression(addopts: Sequence[str]) -> str:
+    """Return what ``-m`` says in addopts: the last one holds, as for pytest; empty: there is none."""
+    found = ""
+    for place, word in enumerate(addopts):
+        if word == "-m" and place + 1 < len(addopts):
+            found = addopts[place + 1]
+        elif re.match(r"-m[^-]", word):
+            found = word[2:].removeprefix("=")
+    return found
+
+
+def joined_expression(own: str, profile: str) -> str:
+    """Join the project's own ``-m`` with that of a profile, which would replace it on the command line.
+
+    A profile that asks for a marker by name ("slow") is stronger than a project that usually leaves it out.
+    """
+    if not own or not profile:
+        return profile
+    named = set(re.findall(r"\w+", own)) & set(re.findall(r"\w+", profile)) - {"not", "and", "or"}
+    asks = not profile.lstrip("( ").startswith("not ")
+    return profile if asks and named else f"({own}) and ({profile})"
 
 
 def _tables(root: Path, document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
