@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from toolkit.markers import MARKERS
 from toolkit.plugin import isolation, worker
-from toolkit.plugin.markers import MARKERS
 from toolkit.plugin.options import OPTIONS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "plugin.md").read_text(encoding="utf-8")
