@@ -28,8 +28,12 @@ class NoxSession(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
 
 
-def list_sessions(root: Path) -> tuple[NoxSession, ...]:
-    """List every session of the noxfile of a project, as declared.
+def list_sessions(root: Path, *, default: bool = False) -> tuple[NoxSession, ...]:
+    """List the sessions of the noxfile of a project, as declared.
+
+    Args:
+        root: of the project.
+        default: only those that a bare ``nox`` runs; else every one.
 
     Raises:
         UsageError: the project has no noxfile.
@@ -40,7 +44,7 @@ def list_sessions(root: Path) -> tuple[NoxSession, ...]:
         raise UsageError(f"{root / FILE}: there is none", hint="see the how-to 'Run sessions'")
     environ = {name: value for name, value in os.environ.items() if name not in _FILTERS}
     done = subprocess.run(
-        [*nox_command(root), "--list", "--json", "-k", "True"],
+        [*nox_command(root), "--list", "--json", *(() if default else ("-k", "True"))],
         cwd=root,
         env=environ,
         capture_output=True,

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import msgspec
 
+from toolkit.config.ci import ci_mistakes
 from toolkit.config.databases import database_mistakes
 from toolkit.config.gates import gate_mistakes
 from toolkit.config.pipeline import pipeline_mistakes
@@ -108,6 +109,7 @@ def parse_config(document: Mapping[str, Any], *, root: Path, environ: Mapping[st
             *pipeline_mistakes(config.pipeline),
             *smell_mistakes(config.smells),
             *gate_mistakes(config.gates),
+            *ci_mistakes(config.ci, {**config.services, **config.environments}, config.profiles),
         ],
         where,
     )

@@ -69,6 +69,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Tags of the session, for ``nox -t``."""
 
 
+def described(name: str, profile: Profile) -> str:
+    """Return the first line of what ``nox --list`` shows of a profile's sessions."""
+    return (profile.description or f"The profile {name!r} of [tool.toolkit.profiles]").partition("\n")[0]
+
+
 _OTHER_KINDS = "integration or e2e or contract or chaos or performance or security"
 
 BUILT_IN: dict[str, dict[str, Any]] = {

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from toolkit.config.ci import Ci
 from toolkit.config.databases import Databases
 from toolkit.config.gates import Audit, Gates
 from toolkit.config.pipeline import Notifications, Pipeline
@@ -138,6 +139,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     smells: Smells = Smells()
     gates: Gates = Gates()
     audit: Audit = Audit()
+    ci: Ci = Ci()
 
     @property
     def reports_dir(self) -> Path:

@@ -12,6 +12,7 @@ from nox.command import CommandFailed
 
 from toolkit.config import Config, Profile
 from toolkit.config.needs import read_document
+from toolkit.config.profiles import described
 from toolkit.config.validation import unknown
 from toolkit.errors import UsageError
 from toolkit.journal import read_run
@@ -77,7 +78,7 @@ def _declare(config: Config, name: str, *, default: bool, alongside: Sequence[st
         functools.partial(run_profile, name=name, alongside=alongside),
         config,
         name=name,
-        description=profile.description or f"The profile {name!r} of [tool.toolkit.profiles]",
+        description=described(name, profile),
     )
     pythons = list(profile.pythons or config.pythons)
     nox.session(name=name, python=pythons, tags=list(profile.tags), default=default)(body)

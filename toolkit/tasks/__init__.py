@@ -9,6 +9,7 @@ from toolkit.tasks import (
     adopting,
     analysis,
     chaos,
+    ci,
     data,
     db,
     failures,
@@ -31,6 +32,7 @@ ns.add_task(adopting.doctor, "doctor")
 ns.add_task(adopting.init, "init")
 ns.add_collection(analysis.ns, "analysis")
 ns.add_collection(chaos.ns, "chaos")
+ns.add_collection(ci.ns, "ci")
 ns.add_collection(data.ns, "data")
 ns.add_collection(db.ns, "db")
 ns.add_collection(failures.ns, "failures")

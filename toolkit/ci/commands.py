@@ -1,0 +1,71 @@
+"""What the jobs run: the same commands on every CI."""
+
+import shlex
+from collections.abc import Sequence
+
+from toolkit.ci.jobs import CiJob
+from toolkit.config import Config
+
+HISTORY = "history.jsonl.gz"
+
+KEPT_RUNS = 200
+"""So many runs of each profile stay in the history that CI keeps."""
+
+REQUIREMENT = "nox-invoke-toolkit[control]"
+
+
+def prefix(config: Config, jobs: Sequence[CiJob]) -> str:
+    """Return what stands before ``nox`` and ``invoke``."""
+    if config.ci.run:
+        return config.ci.run
+    with_toolkit = any(job.profile for job in jobs)
+    return f"uvx --python {config.ci.python}" + (
+        f" --with {shlex.quote(REQUIREMENT)}" if with_toolkit else ""
+    )
+
+
+def session_command(run: str, job: CiJob, *, plan: str = "") -> str:
+    """Return the command of a job; the variables SESSION and SHARD say which row it is.
+
+    Args:
+        run: what stands before ``nox``.
+        job: whose rows.
+        plan: path of a plan file from which the shards are cut.
+    """
+    words = [f'{run} nox --session "$SESSION"']
+    if job.sharded or plan:
+        words.append('-- "--shard=$SHARD"')
+    if plan:
+        words.append(f"--plan={shlex.quote(plan)}")
+    return " ".join(words)
+
+
+def kept_folder(config: Config) -> str:
+    """Return the folder that CI caches between runs."""
+    return f"{config.state}/ci"
+
+
+def caches_history(config: Config) -> bool:
+    """Tell whether the history is a file that CI has to carry; else it is a server's."""
+    return "://" not in config.history
+
+
+def take_in(config: Config, run: str) -> str:
+    """Return the command that takes in the history that CI kept."""
+    return f"{run} invoke history.import {shlex.quote(f'{kept_folder(config)}/{HISTORY}')}"
+
+
+def merging(config: Config, run: str) -> list[str]:
+    """Return the commands that merge the runs of all jobs into one history and one report."""
+    runs = shlex.quote(f"{config.state}/runs")
+    return [f"{run} invoke history.import {runs}", f"{run} invoke reports.html"]
+
+
+def keeping(config: Config, run: str) -> list[str]:
+    """Return the commands that write what CI keeps for its next run."""
+    folder = shlex.quote(kept_folder(config))
+    return [
+        f"mkdir -p {folder}",
+        f"{run} invoke history.prune --keep {KEPT_RUNS}",
+        f"{run} invoke history.export {shlex.quote(f'{kept_folder(config)}/{HISTORY}')}",
+    ]

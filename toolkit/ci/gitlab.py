@@ -1,0 +1,122 @@
+"""The pipeline of GitLab, written after https://docs.gitlab.com/ci/yaml/."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from toolkit.ci import commands
+from toolkit.ci.jobs import CiJob, Row
+from toolkit.ci.servers import Server, urls
+from toolkit.config import Config
+
+UV_CACHE = ".cache/uv"
+
+
+def pipeline(config: Config, jobs: Sequence[CiJob]) -> dict[str, Any]:
+    """Return the pipeline that runs some jobs and merges what they recorded."""
+    run = commands.prefix(config, jobs)
+    recorded = any(job.profile for job in jobs)
+    return {
+        "workflow": {"rules": _rules(config)},
+        "stages": ["test", *(["report"] if recorded else [])],
+        "default": _default(config),
+        "variables": {
+            "TOOLKIT_BUILD": "ci-$CI_PIPELINE_ID",
+            "UV_CACHE_DIR": f"$CI_PROJECT_DIR/{UV_CACHE}",
+            "UV_LINK_MODE": "copy",
+        },
+        **{job.id: _job(config, job, run) for job in jobs},
+        **({"report": _report(config, run)} if recorded else {}),
+    }
+
+
+def _rules(config: Config) -> list[dict[str, str]]:
+    conditions = [
+        '$CI_PIPELINE_SOURCE == "merge_request_event"',
+        '$CI_PIPELINE_SOURCE == "schedule"',
+        '$CI_PIPELINE_SOURCE == "web"',
+        *(f'$CI_COMMIT_BRANCH == "{branch}"' for branch in config.ci.branches),
+    ]
+    return [{"if": condition} for condition in conditions]
+
+
+def _default(config: Config) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "image": config.ci.image or f"python:{config.ci.python}",
+        "interruptible": True,
+        "timeout": f"{config.ci.timeout} minutes",
+        "before_script": [
+            "python -m pip install --quiet --disable-pip-version-check --root-user-action ignore uv",
+            'export PATH="$HOME/.local/bin:$PATH"',
+        ],
+    }
+    return {**told, "tags": list(config.ci.tags)} if config.ci.tags else told
+
+
+def _job(config: Config, job: CiJob, run: str) -> dict[str, Any]:
+    part: dict[str, Any] = {"stage": "test"}
+    if job.settings.tags:
+        part["tags"] = list(job.settings.tags)
+    if job.settings.timeout:
+        part["timeout"] = f"{job.settings.timeout} minutes"
+    part["parallel"] = {"matrix": [_row(row) for row in job.rows]}
+    if job.servers:
+        part["services"] = [_service(server) for server in job.servers]
+    variables = {**urls(job.servers, "network"), **job.settings.env}
+    if variables:
+        part["variables"] = variables
+    history = job.profile and commands.caches_history(config)
+    part["cache"] = [_uv_cache(), *([_history_cache(config, "pull")] if history else [])]
+    part["script"] = [
+        'uv python install "$PYTHON"',
+        *([_take_in(config, run)] if history else []),
+        commands.session_command(run, job),
+    ]
+    part["artifacts"] = _artifacts(config, runs=job.profile)
+    return part
+
+
+def _report(config: Config, run: str) -> dict[str, Any]:
+    history = commands.caches_history(config)
+    return {
+        "stage": "report",
+        "when": "always",
+        "cache": [_uv_cache(), *([_history_cache(config, "pull-push")] if history else [])],
+        "script": [
+            *([_take_in(config, run)] if history else []),
+            *commands.merging(config, run),
+            *(commands.keeping(config, run) if history else []),
+        ],
+        "artifacts": _artifacts(config, runs=False),
+    }
+
+
+def _take_in(config: Config, run: str) -> str:
+    file = f"{commands.kept_folder(config)}/{commands.HISTORY}"
+    return f"if [ -f '{file}' ]; then {commands.take_in(config, run)}; fi"
+
+
+def _row(row: Row) -> dict[str, str]:
+    told = {"SESSION": row.session, "PYTHON": row.python}
+    return {**told, "SHARD": row.shard} if row.shard else told
+
+
+def _service(server: Server) -> dict[str, Any]:
+    told: dict[str, Any] = {"name": server.image, "alias": server.name}
+    return {**told, "variables": dict(server.env)} if server.env else told
+
+
+def _uv_cache() -> dict[str, Any]:
+    return {"key": "uv", "paths": [UV_CACHE]}
+
+
+def _history_cache(config: Config, policy: str) -> dict[str, Any]:
+    return {"key": "toolkit-history", "paths": [commands.kept_folder(config)], "policy": policy}
+
+
+def _artifacts(config: Config, *, runs: bool) -> dict[str, Any]:
+    return {
+        "when": "always",
+        "expire_in": f"{config.ci.retention} days",
+        "paths": [config.reports, *([f"{config.state}/runs"] if runs else [])],
+        "reports": {"junit": f"{config.reports}/junit.xml"},
+    }
