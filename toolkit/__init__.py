@@ -8,8 +8,8 @@ The map. Each folder serves one of the four words; a module imports only from li
     program                              the command ``toolkit``: every task, before there is a tasks.py
     sessions | tasks | plugin            the doors: nox, invoke, pytest (nobody imports them)
     pipeline | ci | cluster | adopt      stages of Nox sessions, resumable; definitions of GitHub Actions and
-                                         GitLab CI; batches of tests on machines of a Dask cluster; an existing
-                                         project: what is there, what to write, and what its machine can do
+                                         GitLab CI; batches of tests on machines of a Dask cluster; an
+                                         existing project: what is there, what to write, what it can do
     gates                                may this be merged: coverage, performance, security, reliability
     remediation | reports | notifications
                                          from causes to what mends them, done and proven; what people and CI
