@@ -8,6 +8,7 @@ MARKERS = {
     "contract": "checks a contract between this project and a neighbour",
     "chaos": "breaks services on purpose",
     "performance": "measures speed or memory; runs alone and in order",
+    "performance_requirement(**budget)": "may cost so much: wall, cpu, memory, traced, read, written",
     "security": "attacks the application",
     "slow": "takes long; left out of the fast profile",
     "fast": "takes milliseconds",

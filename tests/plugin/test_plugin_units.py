@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from toolkit.performance.meter import Meter
 from toolkit.plugin import controller, failures, header, outcomes, presets, rundir
-from toolkit.plugin.usage import Meter
 from toolkit.records import Outcome
 
 

@@ -37,6 +37,7 @@ MODULES = (
     "fixtures.sharing",
     "fixtures.scenarios",
     "fixtures.chaos",
+    "fixtures.performance",
 )
 """Modules of this package, imported and registered in this order, only in an active session."""
 

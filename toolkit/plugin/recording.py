@@ -13,8 +13,8 @@ import msgspec
 import pytest
 
 from toolkit.journal import MAIN, Journal
+from toolkit.performance.meter import Meter
 from toolkit.plugin import activation, failures, outcomes
-from toolkit.plugin.usage import Meter
 from toolkit.records import (
     Attempt,
     Evidence,
@@ -267,6 +267,11 @@ class Recorder:
                 file=report.location[0].replace("\\", "/"),
             )
         )
+
+    @property
+    def meter(self) -> Meter:
+        """What measures the attempts: who sets the peak of memory back in between tells it."""
+        return self._meter
 
     def next_try(self) -> None:
         """End this try of the test and begin another one."""

@@ -24,10 +24,13 @@ class Meter:
 
     Linux counts into ``ru_maxrss`` the peak of the process that called execve(2) (a large parent, say), and
     that cannot be set back. A reading that is not above it says nothing, so then ``VmHWM`` is read instead.
+
+    The peak belongs to the process: who sets it back within an attempt notes it for the others (``fold``).
     """
 
     def __init__(self) -> None:
         self._children = 0.0
+        self._folded = 0  # bytes: peak before somebody else set it back
         self._reset: int | None = None
         with contextlib.suppress(OSError):
             self._reset = os.open("/proc/self/clear_refs", os.O_WRONLY)
@@ -38,6 +41,7 @@ class Meter:
 
     def start(self) -> float:
         """Set the peak back; return the CPU seconds used until now."""
+        self._folded = 0
         if self._reset is not None:
             try:
                 os.write(self._reset, b"5")
@@ -63,11 +67,15 @@ class Meter:
             self._children = children.ru_utime + children.ru_stime
             peak = own.ru_maxrss * _UNIT
             used = own.ru_utime + own.ru_stime + self._children
-            return used, peak if peak > self._floor else _own_peak(peak)
+            return used, max(peak if peak > self._floor else _own_peak(peak), self._folded)
 
         def _cpu(self) -> float:
             """Return CPU seconds; of the children, those known at the last reading, to save a call."""
             return time.process_time() + self._children
+
+    def fold(self, peak: int) -> None:
+        """Take note of a peak of this attempt that is about to be set back by somebody else."""
+        self._folded = max(self._folded, peak)
 
     def close(self) -> None:
         """Give the descriptor back."""

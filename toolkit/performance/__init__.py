@@ -1,0 +1,6 @@
+"""What a block of code costs, and whether it may.
+
+``meter``: what the process has used so far; ``tracking``: blocks, nested, with threads and child processes;
+``budgets``: what a block may cost; ``queries``: how many statements it sends; ``benchmarks``: files of
+pytest-benchmark; ``trends``: measures of many runs by commit.
+"""
