@@ -35,6 +35,11 @@ TABLES = {
         profiles.unit.arguments=["--impacted"]
         ci={target="5m",jobs.integration.shards=2}
     """,
+    "impacted": """
+        profiles.unit={arguments=["--impacted"],coverage=true}
+        profiles.integration={arguments=["--impacted=main"]}
+        ci.jobs.integration.shards=2
+    """,
     "server": """
         history="postgresql://h/x"
         ci={run="uv run",image="registry.example/python:3.13",tags=["big"]}
@@ -125,6 +130,31 @@ def test_planned_shards_come_from_the_plan_job(configure: Configure) -> None:
     assert run["run"].endswith('nox --session "$SESSION" -- "--shard=$SHARD" --plan=\'s t/plans/unit.json\'')
     assert steps(unit, "actions/checkout")[0]["with"]["fetch-depth"] == 0
     assert len(workflow["jobs"]["integration"]["strategy"]["matrix"]["include"]) == 2
+
+
+def test_each_machine_keeps_the_dependencies_that_it_recorded(configure: Configure) -> None:
+    """Those of shards are not kept: tests move between them."""
+    workflow, pipeline = made(configure, TABLES["impacted"])
+    unit = workflow["jobs"]["unit"]
+    (restore,) = [
+        step for step in steps(unit, "actions/cache/restore") if "dependencies" in step["with"]["key"]
+    ]
+    (save,) = steps(unit, "actions/cache/save")
+    assert restore["with"]["path"] == save["with"]["path"] == ".toolkit/dependencies"
+    assert restore["with"]["key"] == save["with"]["key"]
+    assert restore["with"]["key"].startswith(restore["with"]["restore-keys"])
+    assert not steps(workflow["jobs"]["integration"], "actions/cache/save")
+    assert pipeline["unit"]["variables"]["GIT_DEPTH"] == "0"
+    assert "plan.export .toolkit/dependencies/dependencies.z" in pipeline["unit"]["after_script"][0]
+    assert "after_script" not in pipeline["integration"]
+
+
+def test_coverage_is_judged_where_all_of_it_is(configure: Configure) -> None:
+    workflow, pipeline = made(configure, TABLES["impacted"])
+    assert workflow["jobs"]["unit"]["env"]["TOOLKIT_COVERAGE"] == "later"
+    assert workflow["jobs"]["report"]["steps"][-2]["run"].endswith("nox --session coverage")
+    assert pipeline["report"]["script"][-1].endswith("nox --session coverage")
+    assert pipeline["report"]["artifacts"]["reports"]["coverage_report"]["path"] == "reports/coverage.xml"
 
 
 def test_a_history_on_a_server_is_not_cached(configure: Configure) -> None:

@@ -26,9 +26,15 @@ add_profile_sessions(load_config(), only=["unit"])
 """,
     "tasks.py": "from toolkit.tasks import ns\n",
     "tests/test_it.py": f"""
-import pytest
+import pytest, code_of_p
 @pytest.mark.parametrize("i", range({TESTS}))
-def test_it(i): assert i >= 0
+def test_it(i): assert code_of_p.half(i) in (0, 1)
+""",
+    "code_of_p.py": f"""
+def half(i):
+    if i < {TESTS // 2}:
+        return 0
+    return 1
 """,
 }
 TABLE = """
@@ -37,7 +43,6 @@ name = "p"
 [tool.toolkit]
 pythons = ["PYTHON"]
 ci.run = "RUN"
-profiles.unit.workers = 0
 """
 
 
@@ -131,7 +136,7 @@ def counted(folder: Path) -> tuple[int, int]:
 
 def test_github_plans_shards_merges_and_keeps(project: Path) -> None:
     with (project / "pyproject.toml").open("a") as stream:
-        stream.write('ci.target = "1s"\n')
+        stream.write('ci.target = "1s"\nprofiles.unit.workers = 0\n')
     invoke(project, "ci.github")
     github = Github(project)
     planner = github.run("plan")
@@ -154,16 +159,18 @@ def test_github_plans_shards_merges_and_keeps(project: Path) -> None:
     assert f"{len(rows)} runs taken in" in execute(take_in["run"], planner, {})
 
 
-def test_gitlab_runs_fixed_shards(project: Path) -> None:
+def test_gitlab_runs_fixed_shards_and_judges_their_coverage_together(project: Path) -> None:
     with (project / "pyproject.toml").open("a") as stream:
-        stream.write("ci.jobs.unit.shards = 2\n")
+        stream.write('ci.jobs.unit.shards = 2\nsource = ["code_of_p.py"]\n')
+        stream.write("[tool.toolkit.profiles.unit]\nworkers = 0\ncoverage = true\n")
+        stream.write("fail_under = true\ncoverage_threshold = 100\n")
     invoke(project, "ci.gitlab")
     pipeline = yaml.safe_load((project / ".gitlab-ci.yml").read_text())
     shelf = project.parent / "shelf"
     for index, row in enumerate(pipeline["unit"]["parallel"]["matrix"]):
         folder = machine(project, f"unit-{index}")
         for line in lines(pipeline["unit"]):
-            execute(line, folder, {"TOOLKIT_BUILD": "ci-7", **row})
+            execute(line, folder, {"TOOLKIT_BUILD": "ci-7", **pipeline["unit"]["variables"], **row})
         for name in pipeline["unit"]["artifacts"]["paths"]:
             shutil.copytree(folder / name, shelf / name, dirs_exist_ok=True)
         assert (folder / pipeline["unit"]["artifacts"]["reports"]["junit"]).is_file()
@@ -172,6 +179,7 @@ def test_gitlab_runs_fixed_shards(project: Path) -> None:
     for line in lines(pipeline["report"]):
         execute(line, report, {"TOOLKIT_BUILD": "ci-7"})
     assert counted(report) == (TESTS, TESTS)
+    assert (report / pipeline["report"]["artifacts"]["reports"]["coverage_report"]["path"]).is_file()
 
 
 def lines(job: dict[str, Any]) -> Iterator[str]:

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 
 from toolkit.ci.jobs import CiJob
 from toolkit.config import Config
+from toolkit.impact.store import STORE_NAME
 
 HISTORY = "history.jsonl.gz"
+DEPENDENCIES = "dependencies.z"
 
 KEPT_RUNS = 200
 """So many runs of each profile stay in the history that CI keeps."""
@@ -69,3 +71,38 @@ def keeping(config: Config, run: str) -> list[str]:
         f"{run} invoke history.prune --keep {KEPT_RUNS}",
         f"{run} invoke history.export {shlex.quote(f'{kept_folder(config)}/{HISTORY}')}",
     ]
+
+
+def judging(run: str) -> str:
+    """Return the command that combines and judges the coverage of all machines."""
+    return f"{run} nox --session coverage"
+
+
+def variables(job: CiJob) -> dict[str, str]:
+    """Return the variables that every machine of a job has, beside those of its services."""
+    return {**({"TOOLKIT_COVERAGE": "later"} if job.coverage else {}), **job.settings.env}
+
+
+def dependencies_folder(config: Config) -> str:
+    """Return the folder in which each machine of a job keeps its own recorded dependencies."""
+    return f"{config.state}/dependencies"
+
+
+def carries_dependencies(job: CiJob) -> bool:
+    """Tell whether recorded dependencies are carried from run to run.
+
+    Not for shards: a test moves between them, and what one shard knows of it would be out of date.
+    """
+    return job.impacted and not job.sharded
+
+
+def take_in_dependencies(config: Config, run: str) -> str:
+    """Return the command that takes in the dependencies that this machine kept."""
+    return f"{run} invoke plan.import {shlex.quote(f'{dependencies_folder(config)}/{DEPENDENCIES}')}"
+
+
+def keep_dependencies(config: Config, run: str) -> str:
+    """Return the command that writes the dependencies that this machine keeps."""
+    store = shlex.quote(f"{config.state}/{STORE_NAME}")
+    file = shlex.quote(f"{dependencies_folder(config)}/{DEPENDENCIES}")
+    return f"if [ -f {store} ]; then {run} invoke plan.export {file}; fi"

@@ -34,7 +34,7 @@ def workflow(config: Config, jobs: Sequence[CiJob]) -> dict[str, Any]:
         parts["plan"] = writer.plan_job()
     parts |= {job.id: writer.job(job) for job in jobs}
     if recorded:
-        parts["report"] = writer.report_job(recorded)
+        parts["report"] = writer.report_job(recorded, coverage=any(job.coverage for job in jobs))
     return {
         "name": config.ci.name,
         "on": _triggers(config),
@@ -84,7 +84,7 @@ class _Writer:
         }
         if job.servers:
             part["services"] = {server.name: _service(server) for server in job.servers}
-        env = {**urls(job.servers, "machine"), **job.settings.env}
+        env = {**urls(job.servers, "machine"), **commands.variables(job)}
         if env:
             part["env"] = env
         part["steps"] = [
@@ -101,6 +101,43 @@ class _Writer:
         }
 
     def _run(self, job: CiJob, sharded: bool) -> list[Step]:
+        steps = self._session(job, sharded)
+        if commands.carries_dependencies(job) and not sharded:
+            steps = self._with_dependencies(job, steps)
+        return [*steps, self._upload_runs(job)]
+
+    def _with_dependencies(self, job: CiJob, steps: list[Step]) -> list[Step]:
+        """Let a machine find what the same machine of an earlier run recorded."""
+        folder = commands.dependencies_folder(self.config)
+        key = f"toolkit-dependencies-{job.id}-${{{{ strategy.job-index }}}}-"
+        kept = {"path": folder, "key": key + "${{ github.run_id }}-${{ github.run_attempt }}"}
+        found = f"${{{{ hashFiles('{folder}/{commands.DEPENDENCIES}') != '' }}}}"
+        return [
+            {
+                "name": "Fetch the dependencies of tests",
+                **self._uses("actions/cache/restore"),
+                "with": {**kept, "restore-keys": key},
+            },
+            {
+                "name": "Take in the dependencies of tests",
+                "if": found,
+                "run": commands.take_in_dependencies(self.config, self.run),
+            },
+            *steps,
+            {
+                "name": "Write the dependencies of tests",
+                "if": EVEN_AFTER_FAILURE,
+                "run": commands.keep_dependencies(self.config, self.run),
+            },
+            {
+                "name": "Keep the dependencies of tests",
+                "if": EVEN_AFTER_FAILURE,
+                **self._uses("actions/cache/save"),
+                "with": kept,
+            },
+        ]
+
+    def _session(self, job: CiJob, sharded: bool) -> list[Step]:
         plan = f"{self.config.state}/{PLANS}/{job.name}.json" if is_planned(self.config, job) else ""
         env = {"SESSION": "${{ matrix.session }}"}
         if sharded:
@@ -113,7 +150,7 @@ class _Writer:
         steps.append(
             {"name": "Run the session", "run": commands.session_command(self.run, job, plan=plan), "env": env}
         )
-        return [*steps, self._upload_runs(job)]
+        return steps
 
     def _upload_runs(self, job: CiJob) -> Step:
         paths = [self.config.reports, *([f"{self.config.state}/runs"] if job.profile else [])]
@@ -142,8 +179,8 @@ class _Writer:
             ],
         }
 
-    def report_job(self, needed: Sequence[str]) -> dict[str, Any]:
-        """Write the job that merges what all machines recorded, and keeps the history."""
+    def report_job(self, needed: Sequence[str], *, coverage: bool) -> dict[str, Any]:
+        """Write the job that merges what all machines recorded, keeps the history and judges the coverage."""
         merge = [
             *commands.merging(self.config, self.run),
             f'{self.run} invoke reports.summary --markdown >> "$GITHUB_STEP_SUMMARY"',
@@ -164,6 +201,8 @@ class _Writer:
                 {"name": "Write the history", "run": _lines(commands.keeping(self.config, self.run))},
                 {"name": "Keep the history", **self._uses("actions/cache/save"), "with": save},
             ]
+        if coverage:
+            steps.append({"name": "Judge the coverage", "run": commands.judging(self.run)})
         steps.append(self._upload("Keep the report", "report", self.config.reports))
         return {
             "name": "report",

@@ -25,7 +25,7 @@ def pipeline(config: Config, jobs: Sequence[CiJob]) -> dict[str, Any]:
             "UV_LINK_MODE": "copy",
         },
         **{job.id: _job(config, job, run) for job in jobs},
-        **({"report": _report(config, run)} if recorded else {}),
+        **({"report": _report(config, run, any(job.coverage for job in jobs))} if recorded else {}),
     }
 
 
@@ -61,22 +61,38 @@ def _job(config: Config, job: CiJob, run: str) -> dict[str, Any]:
     part["parallel"] = {"matrix": [_row(row) for row in job.rows]}
     if job.servers:
         part["services"] = [_service(server) for server in job.servers]
-    variables = {**urls(job.servers, "network"), **job.settings.env}
+    variables = {**urls(job.servers, "network"), **commands.variables(job)}
+    if job.impacted:
+        variables["GIT_DEPTH"] = "0"  # what has changed since the branch began?
     if variables:
         part["variables"] = variables
     history = job.profile and commands.caches_history(config)
-    part["cache"] = [_uv_cache(), *([_history_cache(config, "pull")] if history else [])]
+    carried = commands.carries_dependencies(job)
+    part["cache"] = [
+        _uv_cache(),
+        *([_history_cache(config, "pull")] if history else []),
+        *([_dependencies_cache(config)] if carried else []),
+    ]
     part["script"] = [
         'uv python install "$PYTHON"',
         *([_take_in(config, run)] if history else []),
+        *([_take_in_dependencies(config, run)] if carried else []),
         commands.session_command(run, job),
     ]
+    if carried:
+        part["after_script"] = [commands.keep_dependencies(config, run)]
     part["artifacts"] = _artifacts(config, runs=job.profile)
     return part
 
 
-def _report(config: Config, run: str) -> dict[str, Any]:
+def _report(config: Config, run: str, coverage: bool) -> dict[str, Any]:
     history = commands.caches_history(config)
+    artifacts = _artifacts(config, runs=False)
+    if coverage:
+        artifacts["reports"]["coverage_report"] = {
+            "coverage_format": "cobertura",
+            "path": f"{config.reports}/coverage.xml",
+        }
     return {
         "stage": "report",
         "when": "always",
@@ -85,14 +101,28 @@ def _report(config: Config, run: str) -> dict[str, Any]:
             *([_take_in(config, run)] if history else []),
             *commands.merging(config, run),
             *(commands.keeping(config, run) if history else []),
+            *([commands.judging(run)] if coverage else []),
         ],
-        "artifacts": _artifacts(config, runs=False),
+        "artifacts": artifacts,
     }
 
 
 def _take_in(config: Config, run: str) -> str:
     file = f"{commands.kept_folder(config)}/{commands.HISTORY}"
     return f"if [ -f '{file}' ]; then {commands.take_in(config, run)}; fi"
+
+
+def _take_in_dependencies(config: Config, run: str) -> str:
+    file = f"{commands.dependencies_folder(config)}/{commands.DEPENDENCIES}"
+    return f"if [ -f '{file}' ]; then {commands.take_in_dependencies(config, run)}; fi"
+
+
+def _dependencies_cache(config: Config) -> dict[str, Any]:
+    return {
+        "key": "toolkit-dependencies-$CI_JOB_NAME_SLUG",
+        "paths": [commands.dependencies_folder(config)],
+        "when": "always",
+    }
 
 
 def _row(row: Row) -> dict[str, str]:

@@ -37,6 +37,10 @@ class CiJob(msgspec.Struct, frozen=True, kw_only=True):
     settings: Job = Job()
     profile: bool = False
     """Whether it is a profile of the toolkit: then its runs are recorded, merged and sharded."""
+    coverage: bool = False
+    """Whether it measures coverage, which is judged when the data of all machines is together."""
+    impacted: bool = False
+    """Whether it runs only what changes affect, going by recorded dependencies."""
 
     @property
     def sharded(self) -> bool:
@@ -92,6 +96,8 @@ def _job(config: Config, identity: str, name: str, sessions: Sequence[NoxSession
         servers=servers_of(config, services),
         settings=settings,
         profile=profile is not None,
+        coverage=profile is not None and profile.coverage,
+        impacted=profile is not None and any(map(_IMPACTED.match, profile.arguments)),
     )
 
 
@@ -116,6 +122,8 @@ def _rows(session: NoxSession, shards: int, control: str) -> list[Row]:
         for number in range(1, shards + 1)
     ]
 
+
+_IMPACTED = re.compile(r"--impacted(=|$)")
 
 _RESERVED = ("plan", "report")
 
