@@ -68,22 +68,22 @@ class Journal:
             _lock(self._descriptor, shared=True)
         self._torn = False
 
-    def write(self, line: Line) -> None:
-        """Append one record."""
+    def write(self, *lines: Line) -> None:
+        """Append records; several are written in one piece."""
         if self._descriptor is None:
-            self.dropped += 1
+            self.dropped += len(lines)
             return
-        data = _encode(line) + b"\n"
+        data = b"".join([_encode(line) + b"\n" for line in lines])
         if self._torn:  # a full disk cut the last line: begin on a fresh one
             data = b"\n" + data
         try:
             written = os.write(self._descriptor, data)
         except OSError:
-            self.dropped += 1
+            self.dropped += len(lines)
             return
+        if written < len(data):
+            self.dropped += len(lines) - data.count(b"\n", int(self._torn), written + 1)
         self._torn = written < len(data)
-        if self._torn:
-            self.dropped += 1
 
     def close(self) -> None:
         """Close the file; further lines are counted as dropped."""

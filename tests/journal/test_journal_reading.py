@@ -1,9 +1,10 @@
 """Whatever happens to a journal, what is left of it is read and what is lost is named."""
 
+import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.errors import JournalError
@@ -90,8 +91,6 @@ def test_foreign_bytes_are_reported_and_the_rest_is_read(
 
 def test_lines_after_a_torn_one_start_afresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk cuts a line; when there is room again, the next line is whole."""
-    import os
-
     journal = Journal(tmp_path, "gw0")
     real, room = os.write, [20, 0, 10_000]
 
@@ -113,6 +112,27 @@ def test_lines_after_a_torn_one_start_afresh(tmp_path: Path, monkeypatch: pytest
     ]
     assert journal.dropped == 3
     assert len(problems) == 1
+
+
+@given(room=st.integers(0, 700), before=st.booleans())
+@settings(max_examples=40)
+def test_lines_written_together_are_counted_apart(
+    room: int, before: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Of lines that a full disk cuts, those that are whole count as written, whatever was torn before."""
+    journal = Journal(tmp_path_factory.mktemp("journal"), "gw0")
+    real = os.write
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:9]))
+        if before:
+            journal.write(attempt("torn"))
+        patch.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:room]))
+        journal.write(*map(attempt, "abc"))
+    journal.write(attempt("last"))
+    journal.close()
+    read = [line for line in read_lines(journal.path, []) if isinstance(line, Attempt)]
+    assert read[-1].test == "last"
+    assert journal.dropped == 4 + before - len(read)
 
 
 def test_half_characters_are_written_as_escapes(tmp_path: Path) -> None:

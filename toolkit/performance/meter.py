@@ -16,7 +16,7 @@ _UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 class Meter:
-    """Reads CPU time and peak memory: two system calls before and two after.
+    """Reads CPU time and peak memory: a system call before a test and two after, one more after a wait.
 
     On Linux the peak is set back at the beginning of each attempt by writing 5 to ``/proc/self/clear_refs``
     (proc(5)), so it is that attempt's own. Where that is not possible, it is the highest peak so far, which
@@ -39,15 +39,19 @@ class Meter:
             self.start()
             self._floor = self.read()[1] or -1
 
-    def start(self) -> float:
-        """Set the peak back; return the CPU seconds used until now."""
+    def start(self, used: float | None = None) -> float:
+        """Set the peak back; return the CPU seconds used until now.
+
+        Args:
+            used: what :meth:`read` has said a moment ago, to save a call.
+        """
         self._folded = 0
         if self._reset is not None:
             try:
                 os.write(self._reset, b"5")
             except OSError:  # a kernel or sandbox that forbids it
                 self.close()
-        return self._cpu()
+        return self._cpu() if used is None else used
 
     if resource is None:
 

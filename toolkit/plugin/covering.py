@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from toolkit.plugin.recording import measured
+from toolkit.plugin.measurement import measured
 
 if TYPE_CHECKING:
     from toolkit.impact.inputs import Traced

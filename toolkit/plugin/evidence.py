@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
+
 from toolkit.records import Evidence, NodeId, ServiceHealth
 
 BUDGET = 0.25
@@ -195,3 +197,13 @@ def _last_begun(path: Path) -> NodeId | None:
     import json
 
     return NodeId(json.loads(begun[-1][1]))
+
+
+def timeout_of(item: pytest.Item) -> float | None:
+    """Return the seconds that pytest-timeout allows a test; None: as long as it takes."""
+    marker = item.get_closest_marker("timeout")
+    if marker is not None:
+        given = marker.args[0] if marker.args else marker.kwargs.get("timeout")
+    else:
+        given = getattr(item.config, "_env_timeout", None)
+    return float(given) if given else None

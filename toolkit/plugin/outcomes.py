@@ -71,3 +71,14 @@ def reason(reports: Sequence[pytest.TestReport | pytest.CollectReport]) -> str:
         if report.outcome == "skipped" and isinstance(report.longrepr, tuple):
             return str(report.longrepr[2]).removeprefix("Skipped: ")
     return ""
+
+
+def durations(reports: Sequence[pytest.TestReport]) -> tuple[float, float, float]:
+    """Return the seconds of set-up, call and tear-down."""
+    if len(reports) == PHASES and reports[1].when == "call":  # nearly always
+        return reports[0].duration, reports[1].duration, reports[2].duration
+    found = {"setup": 0.0, "call": 0.0, "teardown": 0.0}
+    for report in reports:
+        if report.when in found and not is_subtest(report):
+            found[report.when] += report.duration
+    return found["setup"], found["call"], found["teardown"]

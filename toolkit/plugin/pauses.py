@@ -25,6 +25,13 @@ def find_interactor(config: pytest.Config) -> Any | None:
     return None
 
 
+def follows_at_once(interactor: Any | None) -> bool:
+    """Whether the worker will begin its next test without waiting for the scheduler."""
+    if interactor is None or not isinstance(interactor.nextitem_index, int) or interactor.nextitem_index < 0:
+        return False
+    return bool(getattr(getattr(interactor, "torun", None), "_items", None))
+
+
 def teach_pauses(config: pytest.Config) -> bool:
     """Make this worker understand pauses; whether it is a worker at all."""
     interactor = find_interactor(config)

@@ -3,7 +3,6 @@
 import math
 import os
 import platform
-import sys
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -15,6 +14,8 @@ import pytest
 from toolkit.journal import MAIN, Journal
 from toolkit.performance.meter import Meter
 from toolkit.plugin import activation, failures, outcomes
+from toolkit.plugin.measurement import measured, save_coverage
+from toolkit.plugin.pauses import find_interactor, follows_at_once
 from toolkit.records import (
     Attempt,
     Evidence,
@@ -83,6 +84,9 @@ class Recorder:
     Begin and end of a test come from ``pytest_runtest_protocol``, its phases from the reports that every
     plugin logs, exceptions from ``pytest_exception_interact``, which is only called when there is one: a test
     that passes costs two lines and a few system calls.
+
+    Where the next test follows at once, the line that ends a test is written together with the one that
+    begins the next: half the calls. No test runs and nobody waits while a line is held back.
     """
 
     def __init__(self, config: pytest.Config, folder: Path, worker: str, journal: Journal) -> None:
@@ -107,6 +111,9 @@ class Recorder:
         self._evidence: Evidence | None = None
         self._collected: dict[NodeId, Attempt] = {}
         self._deselected = 0
+        self._held: Attempt | None = None
+        self._used: float | None = None
+        self._interactor = None if worker == MAIN else find_interactor(config)
 
     # ---------------------------------------------------------------- the life of the process
 
@@ -127,6 +134,7 @@ class Recorder:
     def pytest_sessionfinish(self) -> Generator[None, None, None]:
         """Say that the process ended by itself; the last tear-downs are over by then."""
         save_coverage(self._measured, self.config)
+        self._release()
         if activation.is_worker(self.config):
             self.config.workeroutput["toolkit_dropped"] = self.journal.dropped  # type: ignore[attr-defined]
         yield
@@ -134,6 +142,7 @@ class Recorder:
 
     def pytest_unconfigure(self) -> None:
         """Close the files."""
+        self._release()
         self._meter.close()
         self.journal.close()
 
@@ -200,7 +209,9 @@ class Recorder:
     # ---------------------------------------------------------------- tests
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, object, object]:
         """Record everything that happens to one test. An interruption (Ctrl-C) leaves it without a result."""
         self._item = item
         self._order += 1
@@ -210,11 +221,23 @@ class Recorder:
             result = yield
             if self._reports:
                 self.end_try()
+            if nextitem is None or not self._goes_on():
+                self._release()
             return result
         finally:
             self._item = None
             self._reports = []
             self._failures.clear()
+
+    def _goes_on(self) -> bool:
+        """Whether the next test follows at once."""
+        return self.worker == MAIN or follows_at_once(self._interactor)
+
+    def _release(self) -> None:
+        """Write the line that is held back."""
+        held, self._held, self._used = self._held, None, None
+        if held is not None:
+            self.journal.write(held)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Keep the report of a phase; one that pytest-rerunfailures repeats ends a try."""
@@ -246,13 +269,14 @@ class Recorder:
             variables = tuple(row.url_variable(name) for name, row in rows.items())
             self._surroundings = evidence.Surroundings(self._root, self._folder, self.worker, variables)
         found, spent = self._surroundings, time.time() - self._begun
-        timeout = evidence.quietly(lambda: timeout_of(item), None)
+        timeout = evidence.quietly(lambda: evidence.timeout_of(item), None)
         return evidence.quietly(lambda: found.look(os.environ, timeout=timeout, spent=spent), None)
 
     def _add_late(self, report: Any) -> None:
         """Write an attempt for a tear-down that failed between tests, on a worker that waited."""
         test = NodeId(report.nodeid)
         number = self._numbers[test] = self._numbers.get(test, 0) + 1
+        self._release()
         self.journal.write(
             Attempt(
                 test=test,
@@ -286,18 +310,23 @@ class Recorder:
         self._number = number
         self._begun = time.time()
         self._evidence = None
-        self.journal.write(TestBegun(test=self._test, worker=self.worker, number=number, started=self._begun))
-        self._cpu = self._meter.start()
+        begun = TestBegun(test=self._test, worker=self.worker, number=number, started=self._begun)
+        held, self._held = self._held, None
+        if held is None:
+            self.journal.write(begun)
+        else:
+            self.journal.write(held, begun)
+        self._cpu = self._meter.start(self._used)
 
     def end_try(self) -> None:
         """Write the attempt."""
-        cpu, memory = self._meter.read()
+        self._used, memory = self._meter.read()
         reports, self._reports = self._reports, []
         self._numbers[self._test] = self._number
         item = self._item
         assert item is not None  # noqa: S101 - tries end inside the protocol of their test
         path, line, _ = item.location
-        setup, call, teardown = _durations(reports)
+        setup, call, teardown = outcomes.durations(reports)
         attempt = Attempt(
             test=self._test,
             number=self._number,
@@ -305,7 +334,7 @@ class Recorder:
             worker=self.worker,
             order=self._order,
             started=reports[0].start,
-            cpu=max(cpu - self._cpu, 0.0),  # two clocks of the kernel, rounded apart
+            cpu=max(self._used - self._cpu, 0.0),  # two clocks of the kernel, rounded apart
             memory=memory,
             file=path if "\\" not in path else path.replace("\\", "/"),
             line=None if line is None else line + 1,
@@ -329,7 +358,7 @@ class Recorder:
                 failures=self._described(reports),
                 evidence=self._evidence,
             )
-        self.journal.write(attempt)
+        self._held = attempt
 
     def _described(self, reports: list[pytest.TestReport]) -> tuple[Failure, ...]:
         found, self._failures = self._failures, {}
@@ -353,17 +382,6 @@ class Recorder:
         return tuple(sorted({*inherited, *(mark.name for mark in node.own_markers)}))
 
 
-def _durations(reports: list[pytest.TestReport]) -> tuple[float, float, float]:
-    """Return the seconds of set-up, call and tear-down."""
-    if len(reports) == outcomes.PHASES and reports[1].when == "call":  # nearly always
-        return reports[0].duration, reports[1].duration, reports[2].duration
-    found = {"setup": 0.0, "call": 0.0, "teardown": 0.0}
-    for report in reports:
-        if report.when in found and not outcomes.is_subtest(report):
-            found[report.when] += report.duration
-    return found["setup"], found["call"], found["teardown"]
-
-
 def measures_of(properties: list[tuple[str, object]]) -> dict[str, float]:
     """Return the numbers among what a test recorded with ``record_property``, or a fixture of ours for it."""
     return {
@@ -371,30 +389,3 @@ def measures_of(properties: list[tuple[str, object]]) -> dict[str, float]:
         for name, value in properties
         if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     }
-
-
-def timeout_of(item: pytest.Item) -> float | None:
-    """Return the seconds that pytest-timeout allows a test; None: as long as it takes."""
-    marker = item.get_closest_marker("timeout")
-    if marker is not None:
-        given = marker.args[0] if marker.args else marker.kwargs.get("timeout")
-    else:
-        given = getattr(item.config, "_env_timeout", None)
-    return float(given) if given else None
-
-
-def measured() -> Any:
-    """Return the measurement by coverage that is under way in this process; None: there is none."""
-    coverage = sys.modules.get("coverage")
-    return None if coverage is None else coverage.Coverage.current()
-
-
-def save_coverage(measurement: Any, config: pytest.Config) -> None:
-    """Write what coverage has measured so far: a worker that is terminated later does not lose it.
-
-    Args:
-        measurement: the one that was under way at the start; tests may have begun and ended others since.
-        config: of the session: where pytest-cov takes part, it looks after its own measurement.
-    """
-    if measurement is not None and not config.pluginmanager.has_plugin("_cov"):
-        measurement.save()

@@ -5,6 +5,7 @@ and xdist's protocol (``xdist.scheduler.protocol.Scheduling``), in which a test 
 that a worker collected.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -223,7 +224,10 @@ class ToolkitScheduling:
         if sending.pause:
             indices.append(self._pause_index(node, indices))
         if indices:
-            node.send_runtest_some(indices)
+            with contextlib.suppress(
+                OSError
+            ):  # it has just ended (-x, a crash): xdist is about to tell us so
+                node.send_runtest_some(indices)
         if sending.close:
             node.shutdown()
 
