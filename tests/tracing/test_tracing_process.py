@@ -20,10 +20,11 @@ from toolkit.impact.fingerprints import parse
 from toolkit.impact.keeping import keepers_of
 from toolkit.impact.trails import read_process
 from toolkit.tracing.borders import Borders
+from toolkit.tracing.functions import BOUNDARY
 from toolkit.tracing.keeping import may_keep, names_a_cache
 from toolkit.tracing.session import TracedProcess
 from toolkit.tracing.trail import TrailWriter, read_trail, unfold
-from toolkit.tracing.windows import BOUNDARY, ENTRIES
+from toolkit.tracing.windows import ENTRIES
 
 needs_monitoring = pytest.mark.skipif(sys.version_info < (3, 12), reason="functions are traced from 3.12 on")
 

@@ -7,18 +7,18 @@
   a test have cost as much as arming it again would; no test pays more than twice the least possible price
   (the "ski rental" rule: Karlin, Manasse, Rudolph, Sleator, Competitive Snoopy Caching, 1988). Few functions
   are called so often, so few are armed again after a test.
-* What runs in calls of functions that keep things must be known as well (``toolkit.tracing.windows``). So all
-  functions count as new at each entry of such a one. What that costs is paid for few calls only, but for most
-  keeping functions it is all of them.
+* What runs in calls of functions that keep things must be known as well (``toolkit.tracing.windows``). So
+  these are never silenced, and all functions count as new at each of their entries. Functions that were
+  silenced in vain may be entered ever more often in this test before they are silenced again.
 * Code objects are told apart by ``object.__hash__``, which is made of their address: ``id()`` raises an audit
   event, and hashing a code object goes over all its instructions.
 """
 
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from types import CodeType
 
-from toolkit.tracing.windows import BOUNDARY, Windows
+from toolkit.tracing.windows import Windows
 
 INSTRUCTIONS_PER_CALLBACK = 40
 """So many instructions are armed again in the time of one callback."""
@@ -26,6 +26,9 @@ INSTRUCTIONS_PER_CALLBACK = 40
 PREFERRED_IDS = (4, 3)
 """Tool ids that neither coverage (1), debuggers (0), profilers (2) nor optimisers (5) claim."""
 TOOL = "nox-invoke-toolkit"
+
+BOUNDARY = -1
+"""Position of code at which a look up the stack ends."""
 
 _key: Callable[[CodeType], int] = object.__hash__
 
@@ -55,7 +58,8 @@ class FunctionMonitor:
         self._unseen: set[int] = set()
         self._taken: set[int] = set()  # positions of what was entered, but for those in _left
         self._keepers: set[int] = set()  # keys
-        self.windows = Windows(self.position)
+        self._patient: set[int] = set()  # keys of functions with more entries allowed than is usual
+        self.windows = Windows()
         self._entered = entered
         self._module_done = module_done
         self._returning: set[int] = set()  # keys of the code objects of modules that are being imported
@@ -74,12 +78,15 @@ class FunctionMonitor:
                 monitoring.register_callback(tool, monitoring.events.PY_START, callback)
                 monitoring.register_callback(tool, monitoring.events.PY_RESUME, callback)
                 monitoring.register_callback(tool, monitoring.events.PY_RETURN, self._returned)
+                monitoring.register_callback(tool, monitoring.events.PY_YIELD, self._left_keeper)
+                monitoring.register_callback(tool, monitoring.events.PY_UNWIND, self._left_keeper)
+                monitoring.register_callback(tool, monitoring.events.PY_THROW, self._resumed_keeper)
                 return tool
         return None
 
     def _make_callback(self) -> Callable[[CodeType, int], object]:
         left, allowed, unseen, keepers = self._left, self._allowed, self._unseen, self._keepers
-        threads = self.windows.threads
+        running, note = self.windows.running, self.windows.entered
         key_of, get, disable = _key, self._left.get, sys.monitoring.DISABLE
 
         def entered(code: CodeType, _offset: int) -> object:
@@ -89,8 +96,8 @@ class FunctionMonitor:
                 rest = allowed[key]
                 if key in unseen:
                     self._report(key)
-                if threads:
-                    self.windows.entered(self._positions[key], sys._getframe(1).f_back)
+                if running:
+                    note(self._positions[key])
                 if key in keepers and self._begin_window(key):
                     return None
             if rest > 1:
@@ -108,14 +115,34 @@ class FunctionMonitor:
     def _begin_window(self, key: int) -> bool:
         """At an entry of a function that keeps things: from here on, all functions count as new."""
         position = self._positions[key]
-        if not self.windows.begin(position):
+        followed = self.windows.begin(position)
+        if followed is False:
             return False
-        self._drain()
+        if followed and self._left:
+            for code in self._drain():
+                self._patient.add(_key(code))
+                self._allowed[_key(code)] *= 4
         self._taken.add(position)
         return True
 
+    def _left_keeper(self, code: CodeType, _offset: int, _value: object) -> None:
+        """A function yielded or raised."""
+        key = _key(code)
+        if key in self._keepers:
+            self.windows.end(self._positions[key])
+
+    def _resumed_keeper(self, code: CodeType, _offset: int, _error: object) -> None:
+        """An exception was thrown into a generator."""
+        key = _key(code)
+        if key in self._keepers:
+            self._begin_window(key)
+
     def _returned(self, code: CodeType, _offset: int, _value: object) -> object:
-        self._returning.discard(_key(code))
+        key = _key(code)
+        if key in self._keepers:
+            self.windows.end(self._positions[key])
+            return None
+        self._returning.discard(key)
         self._module_done(code)
         return sys.monitoring.DISABLE
 
@@ -123,8 +150,7 @@ class FunctionMonitor:
         """Report when a module's code returns."""
         if self._tool is not None:
             self._returning.add(_key(code))
-            events = self._events | sys.monitoring.events.PY_RETURN
-            sys.monitoring.set_local_events(self._tool, code, events)
+            sys.monitoring.set_local_events(self._tool, code, self._events_of(code))
 
     def watch(self, code: CodeType, belongs: Callable[[str], bool]) -> list[CodeType]:
         """Arm a code object and all code objects in it that belong to the project; return the new ones."""
@@ -137,7 +163,7 @@ class FunctionMonitor:
             if self._positions.get(key, BOUNDARY) != BOUNDARY or not belongs(item.co_filename):
                 continue
             self._unseen.add(key)
-            self._allowed[key] = 1 + len(item.co_code) // (2 * INSTRUCTIONS_PER_CALLBACK)
+            self._allowed[key] = _entries_allowed(item)
             self._positions[key] = len(self.codes)
             self.codes.append(item)
             new.append(item)
@@ -145,11 +171,16 @@ class FunctionMonitor:
                 sys.monitoring.set_local_events(self._tool, item, self._events)
         return new
 
-    def follow(self, keepers: Collection[CodeType]) -> None:
+    def follow(self, keepers: Iterable[CodeType]) -> None:
         """Note what runs in calls of functions that keep things; they are watched already."""
+        if self._tool is None:
+            return
         for code in keepers:
             self._keepers.add(_key(code))
-            self.windows.keep(self._positions[_key(code)])
+            sys.monitoring.set_local_events(self._tool, code, self._events_of(code))
+        if self._keepers:  # these two events cannot be had for single functions
+            events = sys.monitoring.events
+            sys.monitoring.set_events(self._tool, events.PY_UNWIND | events.PY_THROW)
 
     def position(self, code: CodeType) -> int | None:
         """Return the position of a watched code object, :data:`BOUNDARY`, or None."""
@@ -165,10 +196,14 @@ class FunctionMonitor:
         An entry in another thread meanwhile counts either now or the next time.
         """
         self._drain()
+        while self._patient:
+            key = self._patient.pop()
+            self._allowed[key] = _entries_allowed(self.codes[self._positions[key]])
         taken, self._taken = self._taken, set()
         return taken
 
-    def _drain(self) -> None:
+    def _drain(self) -> list[CodeType]:
+        """Let all functions count as new; return those that were silenced and are armed now."""
         left, positions, codes, taken = self._left, self._positions, self.codes, self._taken
         silent: list[CodeType] = []
         while left:
@@ -177,18 +212,25 @@ class FunctionMonitor:
             taken.add(position)
             if rest <= 0:
                 silent.append(codes[position])
-        self._arm(silent)
+        if silent:
+            self._arm(silent)
+        return silent
 
     def _arm(self, codes: Iterable[CodeType]) -> None:
         if self._tool is None:
             return
-        change, tool, events = sys.monitoring.set_local_events, self._tool, self._events
-        returning = self._returning
+        change, tool = sys.monitoring.set_local_events, self._tool
+        special = self._returning or self._keepers
         for code in codes:
             change(tool, code, 0)
-            change(tool, code, events)
-            if returning and _key(code) in returning:
-                change(tool, code, events | sys.monitoring.events.PY_RETURN)
+            change(tool, code, self._events_of(code) if special else self._events)
+
+    def _events_of(self, code: CodeType) -> int:
+        key = _key(code)
+        events = sys.monitoring.events
+        if key in self._keepers:
+            return self._events | events.PY_RETURN | events.PY_YIELD
+        return self._events | events.PY_RETURN if key in self._returning else self._events
 
     def forget(self) -> None:
         """Report every function as if it had never been entered."""
@@ -200,7 +242,13 @@ class FunctionMonitor:
         """Take all events away and give the tool id back."""
         if self._tool is None:
             return
+        sys.monitoring.set_events(self._tool, 0)
         for code in self.codes:
             sys.monitoring.set_local_events(self._tool, code, 0)
         sys.monitoring.free_tool_id(self._tool)
         self._tool, self.active = None, False
+
+
+def _entries_allowed(code: CodeType) -> int:
+    """Return how many entries in a test are cheaper than arming a function again."""
+    return 1 + len(code.co_code) // (2 * INSTRUCTIONS_PER_CALLBACK)

@@ -17,10 +17,9 @@ from types import CodeType, FrameType
 from typing import Any
 
 from toolkit.tracing.borders import Borders
-from toolkit.tracing.functions import FunctionMonitor
+from toolkit.tracing.functions import BOUNDARY, FunctionMonitor
 from toolkit.tracing.keeping import KeepersOf, candidates, keepers_among
 from toolkit.tracing.trail import TrailWriter
-from toolkit.tracing.windows import BOUNDARY
 
 OUTER = frozenset({"session", "collection"})
 """Kinds of contexts in which mostly pytest itself is at work."""
@@ -265,7 +264,7 @@ class Tracer:
 
     def knows(self, kind: str, item: str) -> bool:
         """Whether the current context is known to have touched something."""
-        return item in self._stack[-1].items.get(kind, ()) and not self.functions.windows.threads
+        return item in self._stack[-1].items.get(kind, ()) and not self.functions.windows.running
 
     def touch(self, kind: str, item: str, value: Any = 1) -> None:
         """The current context touched a file, folder, variable, child process or the like."""
@@ -297,7 +296,7 @@ class Tracer:
 
     def _callers(self, frame: FrameType | None) -> Iterable[int]:
         if self.functions.active:
-            return self.functions.windows.running(frame)
+            return self.functions.windows.here()
         nearest = self._nearest(frame)
         return () if nearest is None else (nearest,)
 
