@@ -43,8 +43,8 @@ SHAPES = {
         Shape(name="async", archives=(("asgiref", "3.13.0"),), least=50),
         Shape(
             name="monorepo",
-            archives=(("itsdangerous", "2.2.0"), ("cachetools", "7.1.1"), ("tomlkit", "0.15.2")),
-            least=1000,
+            archives=(("cachetools", "7.1.1"), ("itsdangerous", "2.2.0"), ("boltons", "26.2.0")),
+            least=900,
         ),
     )
 }
@@ -64,7 +64,7 @@ class Adopted(msgspec.Struct, frozen=True, kw_only=True):
     new: tuple[str, ...]
     """New files."""
     changed: tuple[str, ...]
-    """Changed files that are not pyproject.toml, and lines of it that are gone."""
+    """Changed files, but for pyproject.toml if what was in it is there byte for byte."""
     init_seconds: float
     nox_seconds: float
     output: str
@@ -125,9 +125,10 @@ def adopt(shape: Shape, root: Path, python: str) -> Adopted:
     seconds = time.monotonic() - between
     summary = root / "reports" / "summary.json"
     counts = json.loads(summary.read_text(encoding="utf-8"))["summary"] if summary.is_file() else {}
-    removed, added = _difference(root)
+    added = _added(root)
     status = [line.split(maxsplit=1) for line in _git(root, "status", "--porcelain").splitlines()]
-    changed = [path for state, path in status if state != "??" and path != "pyproject.toml"]
+    allowed = {"pyproject.toml"} if added else set()
+    changed = [path for state, path in status if state != "??" and path not in allowed]
     return Adopted(
         shape=shape.name,
         projects=tuple(f"{name} {version}" for name, version in shape.archives),
@@ -137,19 +138,20 @@ def adopt(shape: Shape, root: Path, python: str) -> Adopted:
         tests=sum(counts.get(word, 0) for word in ("passed", "failed", "skipped", "errors")),
         table=tuple(added),
         new=tuple(path for state, path in status if state == "??"),
-        changed=(*changed, *removed),
+        changed=tuple(changed),
         init_seconds=round(between - began, 1),
         nox_seconds=round(seconds, 1),
         output="" if done.returncode == 0 else done.stdout[-4000:],
     )
 
 
-def _difference(root: Path) -> tuple[list[str], list[str]]:
-    """Return the lines of pyproject.toml that are gone and those that are new."""
-    lines = _git(root, "diff", "--unified=0", "--", "pyproject.toml").splitlines()
-    body = [line for line in lines if not line.startswith(("---", "+++"))]
-    gone = [line[1:] for line in body if line.startswith("-")]
-    return gone, [line[1:] for line in body if line.startswith("+") and line[1:].strip()]
+def _added(root: Path) -> list[str]:
+    """Return the lines at the end of pyproject.toml that are new; none where anything before them changed."""
+    known = _git(root, "ls-files", "pyproject.toml").strip()
+    before = _git(root, "show", f"HEAD:{known}") if known else ""
+    after = (root / "pyproject.toml").read_text(encoding="utf-8")
+    lines = after.removeprefix(before).splitlines() if after.startswith(before) else []
+    return [row for row in lines if row.strip()]
 
 
 def prove(shapes: list[str], python: str, folder: Path) -> Iterator[Adopted]:

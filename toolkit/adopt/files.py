@@ -1,6 +1,7 @@
 """The texts that adoption writes: a noxfile, a tasks file, one table; and, on request, a layout of tests."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from toolkit.adopt.proposal import Proposal
@@ -118,8 +119,16 @@ def _same_names(proposal: Proposal) -> bool:
     """Tell whether test modules of two projects have one name: pytest then must import otherwise."""
     if not proposal.layout.members or any("import-mode" in word for word in proposal.layout.pytest.addopts):
         return False
-    names = [file.rsplit("/", maxsplit=1)[-1] for file in proposal.layout.files]
-    return len(names) != len(set(names))
+    tops = {_top(proposal.layout.root / file) for file in proposal.layout.files}
+    return len(tops) != len({path.name for path in tops})
+
+
+def _top(file: Path) -> Path:
+    """Return the outermost package of a module, or the module itself: under its name it is imported."""
+    top = file
+    while (top.parent / "__init__.py").is_file():
+        top = top.parent
+    return top
 
 
 LAYOUT_KINDS = {

@@ -2,6 +2,7 @@
 
 import fnmatch
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -247,5 +248,4 @@ def _unusual(root: Path, folder: str, found: Iterable[str]) -> list[str]:
 
 
 def _defines_tests(path: Path) -> bool:
-    text = path.read_bytes()
-    return b"TestCase)" in text or b"\ndef test_" in text
+    return re.search(rb"TestCase\)|^(?:async )?def test_", path.read_bytes(), re.MULTILINE) is not None

@@ -1,6 +1,7 @@
 """What adoption would change in a project: everything that was found, as one value."""
 
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from toolkit.adopt.needs import KNOWN_MARKERS, Needs, Used, declared_names, find
 from toolkit.adopt.surroundings import Server, find_servers
 from toolkit.config.loading import SUPPORTED_PYTHONS
 from toolkit.config.needs import find_test_requirements, read_document
+from toolkit.errors import ConfigError
 from toolkit.markers import KINDS, MARKERS
 
 PYTEST_MARKERS = frozenset(
@@ -66,7 +68,10 @@ def propose(root: Path, installed: Iterable[str] = ()) -> Proposal:
     Raises:
         ConfigError: its pyproject.toml is no TOML.
     """
-    document = read_document(root)
+    try:
+        document = read_document(root)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{root / 'pyproject.toml'}: not valid TOML: {error}") from error
     layout = read_layout(root, document)
     texts = [root / file for file in (*layout.files, *_conftests(layout))][:MANY]
     used = read_used(texts)

@@ -26,9 +26,9 @@ NAMES: Mapping[Kind, str] = {
     "postgres": "database",
     "redis": "cache",
     "rabbitmq": "message_queue",
-    "nats": "message_queue",
+    "nats": "nats",
 }
-"""Kind → the built-in service, so that a project needs no row of its own."""
+"""Kind → the built-in service, so that a project needs no row of its own; for NATS there is none."""
 
 _IMAGE = re.compile(
     r"""^\s*image:\s*["']?(?:\$\{[^}:]*:-)?([\w./-]+(?::[\w.-]+)?(?:@sha256:[0-9a-f]+)?)""", re.MULTILINE

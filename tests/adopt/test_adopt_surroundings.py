@@ -1,0 +1,66 @@
+"""Servers are found in compose files and in the variables that code takes URLs of."""
+
+from pathlib import Path
+
+import pytest
+
+from toolkit.adopt.surroundings import compose_files, find_servers, kind_of
+
+COMPOSE = """\
+services:
+  db:
+    image: postgis/postgis:16-3.4
+  cache:
+    image: "${REDIS_IMAGE:-redis:7.2}"
+  bus:
+    image: docker.io/library/rabbitmq@sha256:0123
+  web:
+    image: nginx
+"""
+
+
+def test_compose_files_name_servers_and_their_images(tmp_path: Path) -> None:
+    (tmp_path / "docker-compose.yml").write_text(COMPOSE)
+    (tmp_path / "compose").mkdir()
+    (tmp_path / "compose" / "test.yaml").write_text("services:\n  q:\n    image: nats:2\n")
+    assert len(compose_files(tmp_path)) == 2
+    found = {server.name: server for server in find_servers(tmp_path, [])}
+    assert found["database"].image == "postgis/postgis:16-3.4"
+    assert found["cache"].image == "redis:7.2"
+    assert (found["message_queue"].kind, found["nats"].image) == ("rabbitmq", "nats:2")
+
+
+def test_code_names_servers_by_its_variables(tmp_path: Path) -> None:
+    code = tmp_path / "settings.py"
+    code.write_text(
+        "A = os.environ['TEST_DATABASE_URL']\nB = os.getenv(\"REDIS_URL\")\nclass S:\n    nats_url: str\n"
+        "C = os.environ['HOME_PAGE_URL']\n"
+    )
+    found = {server.name: (server.kind, server.variable) for server in find_servers(tmp_path, [code])}
+    assert found == {
+        "database": ("postgres", "TEST_DATABASE_URL"),
+        "cache": ("redis", ""),
+        "nats": ("nats", ""),
+    }
+
+
+def test_both_are_joined(tmp_path: Path) -> None:
+    (tmp_path / "compose.yml").write_text("services:\n  db:\n    image: postgres:15\n")
+    code = tmp_path / "settings.py"
+    code.write_text("A = os.environ['PG_DSN']\nB = os.environ['DATABASE_URL']\n")
+    (server,) = find_servers(tmp_path, [code])
+    assert (server.image, server.variable) == ("postgres:15", "PG_DSN")
+    assert server.why == "compose.yml: postgres:15; settings.py: DATABASE_URL"
+
+
+@pytest.mark.parametrize(
+    ("variable", "kind"),
+    [
+        ("DATABASE_URL", "postgres"),
+        ("CELERY_REDIS_URL", "redis"),
+        ("AMQP_URL", "rabbitmq"),
+        ("API_URL", None),
+    ],
+)
+def test_words_of_a_variable_tell_the_kind(variable: str, kind: str | None) -> None:
+    assert kind_of(variable) == kind
