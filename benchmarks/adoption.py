@@ -43,8 +43,8 @@ SHAPES = {
         Shape(name="async", archives=(("asgiref", "3.13.0"),), least=50),
         Shape(
             name="monorepo",
-            archives=(("cachetools", "7.1.1"), ("itsdangerous", "2.2.0"), ("boltons", "26.2.0")),
-            least=900,
+            archives=(("cachetools", "7.1.1"), ("itsdangerous", "2.2.0")),
+            least=500,
         ),
     )
 }

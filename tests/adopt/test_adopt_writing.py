@@ -109,18 +109,23 @@ def test_doctests_are_run_where_there_are_no_other_tests(tmp_path: Path) -> None
     assert table_settings(proposal)["tests"] == ("shop",)
 
 
-@pytest.mark.parametrize("package", [True, False])
-def test_modules_of_one_name_in_two_members_are_imported_apart(tmp_path: Path, *, package: bool) -> None:
-    """Either both are called ``test_all``, or both are in a package ``tests``."""
-    texts = {f"packages/{name}/tests/test_{name if package else 'all'}.py": TEST for name in "ab"}
-    if package:
-        texts |= {f"packages/{name}/tests/__init__.py": "" for name in "ab"}
+def test_modules_of_one_name_in_two_members_are_imported_apart(tmp_path: Path) -> None:
+    texts = {f"packages/{name}/tests/test_all.py": TEST for name in "ab"}
     proposal = project(tmp_path, {**texts, "packages/a/setup.py": "", "packages/b/setup.py": ""})
     found = table_settings(proposal)
     assert found["install.members"] == ("packages/a", "packages/b")
     assert found["profiles.unit.arguments"] == ("--import-mode=importlib",)
     perform(tmp_path, plan_steps(proposal))
     assert load_config(tmp_path, {}).install.members == ("packages/a", "packages/b")
+
+
+def test_packages_of_one_name_in_two_members_are_told(tmp_path: Path) -> None:
+    """No way of importing helps: ``tests`` is one module of a process."""
+    texts = {f"packages/{name}/tests/test_{name}.py": TEST for name in "ab"}
+    texts |= {f"packages/{name}/tests/__init__.py": "" for name in "ab"}
+    proposal = project(tmp_path, {**texts, "packages/a/setup.py": "", "packages/b/setup.py": ""})
+    assert proposal.clashes == ("tests",)
+    assert "packages named tests" in dict(pretty_summary(proposal))["clashes"]
 
 
 def test_the_layout_has_a_smoke_test_of_the_package(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 """The texts that adoption writes: a noxfile, a tasks file, one table; and, on request, a layout of tests."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from toolkit.adopt.layout import top_of
 from toolkit.adopt.proposal import Proposal
 from toolkit.config.needs import find_test_requirements, read_document
 from toolkit.errors import MissingExtra
@@ -119,16 +119,9 @@ def _same_names(proposal: Proposal) -> bool:
     """Tell whether test modules of two projects have one name: pytest then must import otherwise."""
     if not proposal.layout.members or any("import-mode" in word for word in proposal.layout.pytest.addopts):
         return False
-    tops = {_top(proposal.layout.root / file) for file in proposal.layout.files}
-    return len(tops) != len({path.name for path in tops})
-
-
-def _top(file: Path) -> Path:
-    """Return the outermost package of a module, or the module itself: under its name it is imported."""
-    top = file
-    while (top.parent / "__init__.py").is_file():
-        top = top.parent
-    return top
+    tops = {top_of(proposal.layout.root / file) for file in proposal.layout.files}
+    modules = [path.name for path in tops if path.suffix == ".py"]
+    return len(modules) != len(set(modules))
 
 
 LAYOUT_KINDS = {

@@ -249,3 +249,11 @@ def _unusual(root: Path, folder: str, found: Iterable[str]) -> list[str]:
 
 def _defines_tests(path: Path) -> bool:
     return re.search(rb"TestCase\)|^(?:async )?def test_", path.read_bytes(), re.MULTILINE) is not None
+
+
+def top_of(file: Path) -> Path:
+    """Return the outermost package of a module, or the module itself: under its name it is imported."""
+    top = file
+    while (top.parent / "__init__.py").is_file():
+        top = top.parent
+    return top

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from toolkit.adopt.layout import Layout, find_files, read_layout
+from toolkit.adopt.layout import Layout, find_files, read_layout, top_of
 from toolkit.adopt.needs import KNOWN_MARKERS, Needs, Used, declared_names, find_needs, read_used
 from toolkit.adopt.surroundings import Server, find_servers
 from toolkit.config.loading import SUPPORTED_PYTHONS
@@ -54,6 +54,8 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     """Doctests in the code, counted by their first line."""
     run_doctests: bool
     """Whether pytest must be told to run them: there are no other tests."""
+    clashes: tuple[str, ...]
+    """Packages of tests that bear one name in several places: one process can import only one of them."""
     pythons: tuple[str, ...]
     """What is to be written; empty: the metadata of the project say it."""
 
@@ -86,6 +88,7 @@ def propose(root: Path, installed: Iterable[str] = ()) -> Proposal:
         folders=find_folders(layout, used),
         markers=find_markers(layout, used),
         doctests=doctests,
+        clashes=find_clashes(layout),
         run_doctests=bool(doctests) and not layout.tests and "--doctest-modules" not in layout.pytest.addopts,
         pythons=() if layout.pythons else _usable(installed),
     )
@@ -160,6 +163,13 @@ def find_markers(layout: Layout, used: Used) -> dict[str, str]:
     return dict.fromkeys(sorted(left), "used by tests of this project")
 
 
+def find_clashes(layout: Layout) -> tuple[str, ...]:
+    """Return the names of test packages that are in several places: their tests do not run together."""
+    places = {top_of(layout.root / file) for file in layout.files}
+    names = [path.name for path in places if path.suffix != ".py"]
+    return tuple(sorted({name for name in names if names.count(name) > 1}))
+
+
 def pretty_summary(proposal: Proposal) -> list[tuple[str, str]]:
     """Return what was found as pairs of a word and a line, for people."""
     layout, needs = proposal.layout, proposal.needs
@@ -182,6 +192,7 @@ def pretty_summary(proposal: Proposal) -> list[tuple[str, str]]:
         ("folders", ", ".join(f"{folder} → {marker}" for folder, marker in proposal.folders.items())),
         ("markers", ", ".join(proposal.markers)),
         ("unclear", _unclear(needs)),
+        ("clashes", _clashes(proposal.clashes)),
     ]
     return [(word, line) for word, line in rows if line]
 
@@ -203,6 +214,13 @@ def _needs_lines(needs: Needs) -> list[str]:
         *needs.requirements,
         *needs.requires,
     ]
+
+
+def _clashes(names: tuple[str, ...]) -> str:
+    if not names:
+        return ""
+    told = f"packages named {', '.join(names)} are in several places, and one process can import only one"
+    return f"{told}: remove their __init__.py, or give each member a profile with its own `paths`"
 
 
 def _unclear(needs: Needs) -> str:

@@ -1,0 +1,174 @@
+"""What every task promises: each option described, ``--json`` beside tables, completion in every shell."""
+
+import inspect
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from invoke.collection import Collection
+
+from toolkit.program import USAGE_ERROR, main, make_program
+from toolkit.tasks import ns
+
+
+def all_tasks(space: Collection = ns, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, task in space.tasks.items():
+        yield f"{prefix}{name}", task
+    for name, inner in space.collections.items():
+        yield from all_tasks(inner, f"{prefix}{name}.")
+
+
+TASKS = dict(all_tasks())
+
+
+def run_toolkit(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "toolkit.program", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environ},
+    )
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_and_option_is_described(name: str) -> None:
+    task = TASKS[name]
+    assert inspect.getdoc(task), name
+    described = {option.replace("-", "_") for option in task.help}
+    assert described == {argument.name for argument in task.get_arguments()}, name
+    assert all(text.strip() for text in task.help.values())
+
+
+def test_every_task_that_prints_a_table_prints_json_too() -> None:
+    """A task whose body, or a function of its module that it calls, prints a table has ``--json``."""
+    without = sorted(
+        name
+        for name, task in TASKS.items()
+        if prints_table(inspect.unwrap(task.body))
+        and "json" not in {each.name for each in task.get_arguments()}
+    )
+    assert without == []
+
+
+def prints_table(body: Any, seen: frozenset[str] = frozenset()) -> bool:
+    text = inspect.getsource(body)
+    if re.search(r"\bprint_table\(|\bTable\(", text):
+        return True
+    near = {name: value for name, value in vars(inspect.getmodule(body)).items() if inspect.isfunction(value)}
+    called = [near[name] for name in re.findall(r"\b(\w+)\(", text) if name in near and name not in seen]
+    return any(prints_table(inspect.unwrap(each), seen | {each.__name__}) for each in called)
+
+
+def test_the_search_for_tables_finds_them() -> None:
+    assert prints_table(inspect.unwrap(TASKS["history.runs"].body))
+    assert not prints_table(inspect.unwrap(TASKS["reports.dashboard"].body))
+
+
+def test_a_wrong_command_line_ends_with_its_own_code(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["nonsense"], ["init", "--nonsense"], ["--nonsense"]):
+        with pytest.raises(SystemExit) as end:
+            make_program().run(["toolkit", *words])
+        assert end.value.code == USAGE_ERROR, words
+        assert "toolkit --list" in capsys.readouterr().err
+
+
+def test_every_task_is_listed_and_every_name_completes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        make_program().run(["toolkit", "--complete", "--", "toolkit"])
+    assert set(capsys.readouterr().out.split()) >= {name.replace("_", "-") for name in TASKS}
+    with pytest.raises(SystemExit):
+        make_program().run(["toolkit", "--list"])
+    listed = capsys.readouterr().out
+    assert [name for name in TASKS if name.replace("_", "-") not in listed] == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_has_its_completion(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        make_program().run(["toolkit", "--print-completion-script", shell])
+    script = capsys.readouterr().out
+    assert end.value.code in {0, None}
+    assert "--complete" in script
+    assert "_complete_toolkit" in script
+    if shutil.which(shell):
+        subprocess.run([shell, "-n"], input=script, text=True, check=True, capture_output=True)
+
+
+def test_bash_completes_what_is_typed(tmp_path: Path) -> None:
+    """The script is sourced and asked as bash would ask it."""
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("bash is not on this machine")
+    program = tmp_path / "toolkit"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m toolkit.program "$@"\n')
+    program.chmod(0o755)
+    asked = (
+        "source <(toolkit --print-completion-script bash); COMP_WORDS=(toolkit init --che); COMP_CWORD=2; "
+        '_complete_toolkit toolkit --che init; echo "${COMPREPLY[@]}"'
+    )
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run([bash, "-c", asked], capture_output=True, text=True, check=True, env={"PATH": path})
+    assert done.stdout.split() == ["--check"]
+
+
+def test_without_the_extra_the_command_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "invoke.program", None)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == USAGE_ERROR
+    assert "nox-invoke-toolkit[control]" in capsys.readouterr().err
+
+
+def test_main_runs_the_command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["toolkit", "--version"])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().out.startswith("toolkit ")
+
+
+def test_pipes_get_no_colours_and_json_nothing_else(tmp_path: Path) -> None:
+    """Neither escape sequences nor progress in a pipe, also where colour is forced on for others."""
+    done = run_toolkit("init", "--check", "--folder", str(tmp_path))
+    assert done.returncode == 1
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "\r" not in done.stdout
+
+
+def test_no_color_is_respected_on_a_terminal(tmp_path: Path) -> None:
+    """On a real terminal, with and without NO_COLOR: https://no-color.org."""
+    pty = pytest.importorskip("pty", reason="there are no pseudo terminals on this system")
+    seen = {}
+    for value in ("", "1"):
+        controller, worker = pty.openpty()
+        command = [sys.executable, "-m", "toolkit.program", "init", "--check", "--folder", str(tmp_path)]
+        environ = {**os.environ, "TERM": "xterm-256color", "NO_COLOR": value}
+        subprocess.run(command, stdout=worker, stderr=worker, env=environ, check=False)
+        os.close(worker)
+        seen[value] = drained(controller)
+    assert b"files" in seen[""]
+    assert b"\x1b[3" not in seen["1"]
+    assert b"files" in seen["1"]
+
+
+def drained(descriptor: int) -> bytes:
+    """Read what a terminal shows until it is closed, which Linux reports as an error."""
+    text = b""
+    try:
+        while part := os.read(descriptor, 65536):
+            text += part
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
+    return text
