@@ -47,7 +47,7 @@ for name, task in TASKS.items():
     rows[name] = [task.__doc__ or "", described, [argument.name for argument in task.get_arguments()]]
 print(json.dumps(rows))
 """
-"""In a process of its own: invoke takes the descriptions away from a task when it is parsed for the first time."""
+"""In a process of its own: invoke takes the descriptions from a task when it is first parsed."""
 
 
 def test_every_task_and_option_is_described() -> None:
