@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -14,6 +15,7 @@ from toolkit.adopt.interpreters import answer, find_interpreters
 from toolkit.config import Config, Profile
 from toolkit.config.services import Service
 from toolkit.errors import EnvironmentFailed, RuntimeUnavailable
+from toolkit.services import embedded
 from toolkit.services.detection import Engine
 
 
@@ -28,9 +30,8 @@ class Usage(NamedTuple):
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def one(findings: object) -> Finding:
-    (finding,) = findings  # type: ignore[misc]
-    assert isinstance(finding, Finding)
+def one(findings: Iterable[Finding]) -> Finding:
+    (finding,) = findings
     return finding
 
 
@@ -100,7 +101,7 @@ def test_each_service_of_a_profile_is_told_where_it_would_come_from(monkeypatch:
 
 
 def test_servers_that_lack_are_told_with_how_to_install_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor.embedded, "find", lambda _: None)
+    monkeypatch.setattr(embedded, "find", lambda _: None)
     services = {"db": Service(kind="postgres"), "web": Service(kind="http", command=("x",))}
     found = one(doctor.servers(Config(services=services), {}))
     assert (found.subject, found.state) == ("server db", "attention")
@@ -109,7 +110,7 @@ def test_servers_that_lack_are_told_with_how_to_install_them(monkeypatch: pytest
     def wrong(_: Service) -> None:
         raise RuntimeUnavailable("pg: no such program", hint="mend `binary`")
 
-    monkeypatch.setattr(doctor.embedded, "find", wrong)
+    monkeypatch.setattr(embedded, "find", wrong)
     assert [row.mend for row in doctor.servers(Config(services=services), {})] == ["mend `binary`"] * 2
 
 
