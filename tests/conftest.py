@@ -26,7 +26,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Installed because ours must work beside them (tests/plugin): they stay out of all other inner sessions.
-NEIGHBOURS = ("asyncio", "benchmark", "randomly", "rerunfailures")
+NEIGHBOURS = ("asyncio", "benchmark", "locust", "randomly", "rerunfailures")
 os.environ["PYTEST_ADDOPTS"] = " ".join(f"-p no:{name}" for name in NEIGHBOURS)
 
 settings.load_profile("ci" if os.environ.get("CI") else "local")

@@ -132,6 +132,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Folder of the data scenarios, as YAML files."""
     chaos: str = "tests/data/chaos"
     """Folder of the chaos scenarios, as TOML files."""
+    load: str = "tests/data/load"
+    """Folder of the load scenarios, as TOML files."""
     impact: Impact = Impact()
     flaky: Flaky = Flaky()
     pipeline: Pipeline = Pipeline()

@@ -38,6 +38,7 @@ MODULES = (
     "fixtures.scenarios",
     "fixtures.chaos",
     "fixtures.performance",
+    "fixtures.load",
 )
 """Modules of this package, imported and registered in this order, only in an active session."""
 

@@ -16,6 +16,7 @@ from toolkit.errors import UsageError
 from toolkit.sessions.audit import audit
 from toolkit.sessions.gates import gates
 from toolkit.sessions.guarding import guarded
+from toolkit.sessions.load import load
 from toolkit.sessions.tools import install_tools, run_all
 
 Check = Callable[[nox.Session, Config], None]
@@ -69,6 +70,7 @@ CHECKS: Mapping[str, Check] = {
     "docs": docs,
     "build": build,
     "gates": gates,
+    "load": load,
 }
 """The sessions this module can declare."""
 

@@ -16,6 +16,7 @@ from toolkit.tasks import (
     flaky,
     gates,
     history,
+    load,
     pipeline,
     plan,
     predict,
@@ -40,6 +41,7 @@ ns.add_collection(flaky.ns, "flaky")
 ns.add_collection(gates.ns, "gates")
 ns.add_collection(history.ns, "history")
 ns.add_collection(pipeline.ns, "pipeline")
+ns.add_collection(load.ns, "load")
 ns.add_collection(plan.ns, "plan")
 ns.add_collection(predict.ns, "predict")
 ns.add_collection(reports.ns, "reports")
