@@ -11,6 +11,7 @@ The map. Each folder serves one of the four words; a module imports only from li
                                          GitLab CI; batches of tests on machines of a Dask cluster; an
                                          existing project: what is there, what to write, what it can do
     gates                                may this be merged: coverage, performance, security, reliability
+    maintenance                          (beside gates) what grows old goes, what changed is told
     remediation | reports | notifications
                                          from causes to what mends them, done and proven; what people and CI
                                          read: JUnit XML, JSON, Markdown, HTML, dashboard, metrics, terminal;

@@ -132,9 +132,9 @@ def test_a_squeezed_server_gets_its_share(world: World, chaos: Chaos, url: str) 
     burning = f"import psycopg,sys; psycopg.connect(sys.argv[1]).execute('{endless}')"
     with chaos.fault("squeeze_cpu", "database", share=0.1):
         client = subprocess.Popen([sys.executable, "-c", burning, url], stderr=subprocess.DEVNULL)
-        time.sleep(0.5)
+        time.sleep(0.5)  # toolkit: ignore[TS102] the throttle gets going
         begun, clock = used(), time.monotonic()
-        time.sleep(1)
+        time.sleep(1)  # toolkit: ignore[TS102] what is used in this time is measured
         share = (used() - begun) / (time.monotonic() - clock)
         client.kill()
         client.wait()
@@ -260,7 +260,7 @@ def test_the_throttle_lets_go_when_it_is_told_to_end() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as victim:
         command = [sys.executable, str(of_processes.THROTTLE), str(victim.pid), "0.5"]
         with subprocess.Popen(command, stdin=subprocess.PIPE) as program:
-            time.sleep(0.3)
+            time.sleep(0.3)  # toolkit: ignore[TS102] it is ended in the midst of its work
             program.send_signal(signal.SIGTERM)
             assert program.wait(10) == 0
         victim.communicate(b"\n", timeout=10)  # it runs again

@@ -317,6 +317,10 @@ def test_duplicates(body: str, expected: bool) -> None:
         ("for one in order:\n        if one:\n            assert one.price", False),
         ("if sys.version_info > (3, 12):\n        assert order.price", False),
         ("if HAS_LXML:\n        assert order.price", False),
+        (
+            "if order.paid:\n        assert 1\n    else:\n        is_safe(order)\ndef is_safe(x): assert x",
+            False,
+        ),
         ("if server.is_old:\n        assert order.price", False),
         ("if speaks(order):\n        assert order.price", False),
         ("if mod.IS_PYPY:\n        assert order.price", False),

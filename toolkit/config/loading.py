@@ -12,6 +12,7 @@ import msgspec
 from toolkit.config.ci import ci_mistakes
 from toolkit.config.databases import database_mistakes
 from toolkit.config.gates import gate_mistakes
+from toolkit.config.maintenance import maintenance_mistakes
 from toolkit.config.pipeline import pipeline_mistakes
 from toolkit.config.profiles import BUILT_IN
 from toolkit.config.services import BUILT_IN_ENVIRONMENTS, BUILT_IN_SERVICES, service_mistakes
@@ -108,6 +109,7 @@ def parse_config(document: Mapping[str, Any], *, root: Path, environ: Mapping[st
             *database_mistakes(config.databases),
             *pipeline_mistakes(config.pipeline),
             *smell_mistakes(config.smells),
+            *maintenance_mistakes(config.maintenance),
             *gate_mistakes(config.gates),
             *ci_mistakes(config.ci, {**config.services, **config.environments}, config.profiles),
         ],

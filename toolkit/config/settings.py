@@ -10,6 +10,7 @@ import msgspec
 from toolkit.config.ci import Ci
 from toolkit.config.databases import Databases
 from toolkit.config.gates import Audit, Gates
+from toolkit.config.maintenance import Maintenance
 from toolkit.config.pipeline import Notifications, Pipeline
 from toolkit.config.profiles import Percent, Profile
 from toolkit.config.services import Service, ServiceSet
@@ -139,6 +140,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     pipeline: Pipeline = Pipeline()
     notifications: Notifications = Notifications()
     smells: Smells = Smells()
+    maintenance: Maintenance = Maintenance()
     gates: Gates = Gates()
     audit: Audit = Audit()
     ci: Ci = Ci()

@@ -63,13 +63,15 @@ def conditional_assertion(asked: Asked) -> Iterator[Spot]:
     for test in asked.module.tests:
         if any(last(name) in _CHOOSERS for name in test.decorators):
             continue
-        chosen = _chosen(test)
+        chosen, helpers = _chosen(test), _helpers(asked.module)
         conditions: dict[ast.If | ast.Match, None] = {}
         places = [place for node, place in test.asserts if not _is_failure(node)]
         places += [call.place for call in asked.reported(test) if _is_assertion(call.name)]
         for place in places:
             branch = place.branch
-            if branch is not None and not (place.nested or place.loop or _is_spared(branch, test, chosen)):
+            if branch is not None and not (
+                place.nested or place.loop or _is_spared(branch, test, chosen, helpers)
+            ):
                 conditions[branch] = None
         for condition in conditions:
             yield Spot(condition, test, "checks something only under this condition")
@@ -107,7 +109,12 @@ def _words(node: ast.expr) -> list[str]:
     return [each.value for each in nodes if isinstance(each, ast.Constant) and isinstance(each.value, str)]
 
 
-def _is_spared(condition: ast.If | ast.Match, test: Function, chosen: set[str]) -> bool:
+def _helpers(module: Module) -> set[str]:
+    """Return the functions of the file that assert."""
+    return {name for name, seen in module.functions.items() if seen.asserts}
+
+
+def _is_spared(condition: ast.If | ast.Match, test: Function, chosen: set[str], helpers: set[str]) -> bool:
     """Tell whether a condition is about chosen values or what is around the test, leaves it, or skips.
 
     What is neither made in the test nor given to it is around it: constants and helpers that know the
@@ -115,7 +122,12 @@ def _is_spared(condition: ast.If | ast.Match, test: Function, chosen: set[str]) 
     """
     names = _names(condition)
     own = test.locals | test.arguments | {"self", "cls"}
-    if names <= chosen or not names <= own or _is_about_the_machine(condition) or _asserts_anyway(condition):
+    if (
+        names <= chosen
+        or not names <= own
+        or _is_about_the_machine(condition)
+        or _asserts_anyway(condition, helpers)
+    ):
         return True
     for node in ast.walk(condition):
         if isinstance(node, ast.Break | ast.Return | ast.Raise):
@@ -128,7 +140,7 @@ def _is_spared(condition: ast.If | ast.Match, test: Function, chosen: set[str]) 
 _CONSTANT = re.compile(r"(?:^|\.)_?[A-Z][A-Z0-9_]+$")
 
 
-def _asserts_anyway(condition: ast.If | ast.Match) -> bool:
+def _asserts_anyway(condition: ast.If | ast.Match, helpers: set[str]) -> bool:
     """Tell whether something is checked whichever way is taken."""
     if isinstance(condition, ast.If):
         ways = [condition.body, condition.orelse]
@@ -138,18 +150,21 @@ def _asserts_anyway(condition: ast.If | ast.Match) -> bool:
             isinstance(case.pattern, ast.MatchAs) and case.pattern.pattern is None for case in condition.cases
         ]
         ways += [] if any(always) else [[]]
-    return all(map(_asserts_in, ways))
+    return all(_asserts_in(way, helpers) for way in ways)
 
 
-def _asserts_in(body: list[ast.stmt]) -> bool:
+def _asserts_in(body: list[ast.stmt], helpers: set[str]) -> bool:
     if len(body) == 1 and isinstance(body[0], ast.If | ast.Match):
-        return _asserts_anyway(body[0])
-    return any(
-        isinstance(node, ast.Assert)
-        or (isinstance(node, ast.Call) and ASSERTS.search(last(dotted(node.func, {}))))
-        for statement in body
-        for node in ast.walk(statement)
-    )
+        return _asserts_anyway(body[0], helpers)
+    nodes = (node for statement in body for node in ast.walk(statement))
+    return any(isinstance(node, ast.Assert) or _is_check(node, helpers) for node in nodes)
+
+
+def _is_check(node: ast.AST, helpers: set[str]) -> bool:
+    if not isinstance(node, ast.Call):
+        return False
+    name = dotted(node.func, {})
+    return name in helpers or bool(ASSERTS.search(last(name)))
 
 
 def _names(condition: ast.If | ast.Match) -> set[str]:

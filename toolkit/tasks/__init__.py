@@ -17,6 +17,7 @@ from toolkit.tasks import (
     gates,
     history,
     load,
+    maintenance,
     pipeline,
     plan,
     predict,
@@ -42,6 +43,7 @@ ns.add_collection(gates.ns, "gates")
 ns.add_collection(history.ns, "history")
 ns.add_collection(pipeline.ns, "pipeline")
 ns.add_collection(load.ns, "load")
+ns.add_collection(maintenance.ns, "maintenance")
 ns.add_collection(plan.ns, "plan")
 ns.add_collection(predict.ns, "predict")
 ns.add_collection(reports.ns, "reports")
