@@ -23,6 +23,7 @@ The map. Each folder serves one of the four words; a module imports only from li
     scenarios                            real test data from the real schema, and its removal
     performance                          what a block of code costs, and what it may; benchmarks by commit
     load                                 load on a running API, by the clock, and its verdict
+    security                             attacks on an API, and what its answers must be like
     chaos                                breaking real servers on purpose, with proof that all comes back
     databases                            what tests do to PostgreSQL: templates, clones, shards, cleanup
     services                             where real servers run: containers, local processes, elsewhere by URL
