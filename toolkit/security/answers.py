@@ -11,12 +11,10 @@ CUT = 600
 LEAKS: dict[str, str] = {
     "a traceback of Python": r"Traceback \(most recent call last\)|File \"[^\"]+\.py\", line \d+",
     "a stack trace": r"\bat [\w$.]+\([\w]+\.(?:java|kt|scala):\d+\)|\bat .+ \(.+\.js:\d+:\d+\)|\.cs:line \d+",
-    "an error of the database": "|".join(
-        (
-            r"psycopg2?\.|sqlalchemy\.|asyncpg\.|sqlite3\.\w*Error|pg_catalog|SQLSTATE|ORA-\d{5}",
-            r"syntax error at or near|unterminated quoted string|You have an error in your SQL syntax",
-            r'relation "[^"]+" does not exist',
-        )
+    "an error of the database": (
+        r"psycopg2?\.|sqlalchemy\.|asyncpg\.|sqlite3\.\w*Error|pg_catalog|SQLSTATE|ORA-\d{5}|"
+        r"syntax error at or near|unterminated quoted string|You have an error in your SQL syntax|"
+        r'relation "[^"]+" does not exist'
     ),
     "SQL": r"\bSELECT\b.{1,200}\bFROM\b|\bINSERT INTO\b|\bUPDATE\b.{1,100}\bSET\b",
     "a file of the system": r"root:[^:\n]*:0:0:|\[extensions\]\r?\n|PATH=/",
