@@ -17,6 +17,7 @@ from toolkit.sessions.audit import audit
 from toolkit.sessions.gates import gates
 from toolkit.sessions.guarding import guarded
 from toolkit.sessions.load import load
+from toolkit.sessions.sbom import write_sbom
 from toolkit.sessions.tools import install_tools, run_all
 
 Check = Callable[[nox.Session, Config], None]
@@ -52,7 +53,7 @@ def docs_command(config: Config) -> list[str]:
 
 
 def build(session: nox.Session, config: Config) -> None:
-    """Build source archive and wheel, and check what is in them and what an index will show."""
+    """Build source archive and wheel; check what is in them, what an index will show and what comes along."""
     install_tools(session, config, "build")
     folder = Path(session.create_tmp()) / "dist"
     for old in folder.glob("*") if folder.is_dir() else ():
@@ -60,6 +61,8 @@ def build(session: nox.Session, config: Config) -> None:
     session.run("python", "-m", "build", "--outdir", str(folder), str(config.root))
     built = sorted(map(str, folder.glob("*.*")))
     wheels = [path for path in built if path.endswith(".whl")]
+    for wheel in wheels:
+        write_sbom(session, config, wheel, folder.parent)
     run_all(session, [["twine", "check", "--strict", *built], ["check-wheel-contents", *wheels]])
 
 
