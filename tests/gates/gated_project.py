@@ -105,9 +105,14 @@ class Gated:
         self.git("add", "-A")
         self.git("commit", "-q", "--no-verify", "-m", "state")
 
-    def git(self, *arguments: str) -> None:
+    def git(self, *arguments: str) -> str:
         """Run git in the project."""
-        subprocess.run([*GIT, *arguments], cwd=self.root, check=True, capture_output=True)
+        done = subprocess.run([*GIT, *arguments], cwd=self.root, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    def head(self) -> str:
+        """Return the commit that is checked out."""
+        return self.git("rev-parse", "HEAD")
 
     def drop(self, name: str) -> None:
         """Remove a file or folder."""

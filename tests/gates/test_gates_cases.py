@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,10 +116,47 @@ def stale_line(project: Gated) -> None:
     project.write("shop/pay.py", "# a comment\n" + STATEMENTS)
 
 
+ABSOLUTE = '[tool.toolkit.gates]\noff = ["performance.paired"]\n'
+PAIRED = '[tool.toolkit.gates]\noff = ["performance.absolute"]\n'
+
+
 def speed(milliseconds: float, settings: str = "") -> Spoil:
     def spoil(project: Gated) -> None:
-        project.settings(settings)
+        project.settings(ABSOLUTE + settings)
         project.benchmarks({"tests/test_speed.py::test_search[10]": milliseconds})
+
+    return spoil
+
+
+def absolute(change: Spoil) -> Spoil:
+    def spoil(project: Gated) -> None:
+        project.settings(ABSOLUTE)
+        change(project)
+
+    return spoil
+
+
+def against_base(percent: float, settings: str = "", *, noise: float = 0.001, **wrong: str) -> Spoil:
+    """A comparison whose new code is so many percent slower in each of twelve blocks."""
+
+    def spoil(project: Gated) -> None:
+        project.settings(PAIRED + settings)
+        project.repository()
+        blocks = [
+            {"seconds": 0.1, "copies": noise * (-1) ** index, "shift": math.log1p(percent / 100)}
+            for index in range(12)
+        ]
+        report: dict[str, Any] = {"base": "b" * 40, "state": "", "timer": "wall", "seed": 1}
+        report |= {"head": project.head(), "blocks": {"tests/test_speed.py::test_pay": blocks}} | wrong
+        project.report("performance.json", report)
+
+    return spoil
+
+
+def compared(text: str) -> Spoil:
+    def spoil(project: Gated) -> None:
+        against_base(0)(project)
+        project.write("reports/performance.json", text)
 
     return spoil
 
@@ -241,7 +279,7 @@ CASES = [
     case("unknown-base", "coverage", in_repository, {"coverage.new": "missing"}, "--base=nowhere"),
     case("no-repository", "coverage", nothing, {"coverage.new": "missing"}, says="no base"),
     # performance
-    case("fast", "performance", nothing, {"performance.absolute": "passed"}),
+    case("fast", "performance", absolute(nothing), {"performance.absolute": "passed"}),
     case("exactly-the-limit", "performance", speed(5000), {"performance.absolute": "passed"}),
     case("slow", "performance", speed(5000.001), {"performance.absolute": "failed"}),
     case("limit-as-option", "performance", speed(12), {"performance.absolute": "failed"},
@@ -252,10 +290,25 @@ CASES = [
          {"performance.absolute": "passed"}),
     case("slow-waiver-is-over", "performance", speed(9000, waiver("performance.absolute", "2026-11-21")),
          {"performance.absolute": "failed"}),
-    case("no-benchmarks", "performance", lambda project: project.drop("reports/benchmarks.json"),
+    case("no-benchmarks", "performance", absolute(lambda project: project.drop("reports/benchmarks.json")),
          {"performance.absolute": "missing"}, says="run: nox -s performance"),
-    case("no-benchmark-ran", "performance", lambda project: project.benchmarks({}),
+    case("no-benchmark-ran", "performance", absolute(lambda project: project.benchmarks({})),
          {"performance.absolute": "malformed"}),
+    case("never-compared", "performance", lambda project: project.settings(PAIRED),
+         {"performance.paired": "missing"}, says="run: invoke gates.performance"),
+    case("as-fast-as-before", "performance", against_base(0), {"performance.paired": "passed"}),
+    case("slower-but-not-by-much", "performance", against_base(1.99), {"performance.paired": "passed"}),
+    case("slower", "performance", against_base(5), {"performance.paired": "failed"}, says="+5.0%"),
+    case("slower-allowed", "performance", against_base(5), {"performance.paired": "passed"}, "--slowdown=6"),
+    case("slower-but-waived", "performance",
+         against_base(5, waiver("performance.paired", "2027-01-01", "*pay")),
+         {"performance.paired": "passed"}),
+    case("too-noisy", "performance", against_base(0, noise=0.2), {"performance.paired": "failed"},
+         says="too noisy to tell"),
+    case("compared-other-code", "performance", against_base(0, head="0" * 40),
+         {"performance.paired": "malformed"}, says="of other code"),
+    case("comparison-is-malformed", "performance", compared('{"base": 1}'),
+         {"performance.paired": "malformed"}),
     # security
     case("clean", "security", nothing, {"security.bandit": "passed", "security.pip-audit": "passed",
                                         "security.critical": "passed"}),

@@ -140,8 +140,10 @@ def test_people_read_a_table_and_ci_gets_annotations(
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     project.drop("reports/benchmarks.json")
-    text = '[tool.toolkit.gates.waivers.old]\nrule = "X"\nreason = "r"\nexpires = 2020-01-01\n'
-    project.settings(text)
+    project.settings(
+        '[tool.toolkit.gates]\noff = ["performance.paired"]\n[tool.toolkit.gates.waivers.old]\n'
+        'rule = "X"\nreason = "r"\nexpires = 2020-01-01\n'
+    )
     code, out, err = invoke("gates.check", "--only=performance", "--only=security", "--output=elsewhere")
     assert code == 1
     assert "::error title=gate performance.absolute::" in out

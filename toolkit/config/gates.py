@@ -80,6 +80,8 @@ class Gates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Milliseconds for single benchmarks, instead: glob of the name → limit; the first that fits counts."""
     slowdown: Annotated[float, msgspec.Meta(gt=0, lt=1000)] = 2.0
     """A benchmark fails when it is surely slower than the base by more than so many percent."""
+    noise: Annotated[float, msgspec.Meta(gt=0, lt=1000)] = 5.0
+    """A benchmark whose own noise is above so many percent cannot be judged, and fails."""
     security_critical_max: Count = 0
     """So many critical findings are allowed; an advisory of unknown severity is critical."""
     security_high_max: Count = 0

@@ -4,7 +4,12 @@
 
     verdicts       the vocabulary: finding, check, gate, report
     coverage       of everything, of critical paths, of new code
-    performance    benchmarks: absolute limits; against the base, see ``pairing``
+    performance    benchmarks: absolute limits, and against old code
+    pairing        the statistics of that comparison
+    interleaving   its job: old and new code in turn, from work trees
+    lockstep       processes that take turns
+    turntaking     their side of it
+    arms           one tree of files and its process
     security       findings of bandit, pip-audit and safety against a budget
     reliability    what the history says: consistency, flaky tests, quarantine
     waivers        findings that do not count until a day is over

@@ -88,7 +88,10 @@ def _performance(config: Config, today: dt.date) -> Iterator[Check]:
         {
             "performance.absolute": lambda: performance.judge_absolute(
                 inputs.read_benchmarks(config), config.gates, today
-            )
+            ),
+            "performance.paired": lambda: performance.judge_paired(
+                inputs.read_paired(config), config.gates, today
+            ),
         },
     )
 

@@ -11,8 +11,10 @@ from toolkit.analysis.flakiness import flakiness_of
 from toolkit.analysis.past import past_of
 from toolkit.analysis.quarantine import Quarantine, parse_quarantine
 from toolkit.config import Config
-from toolkit.errors import InputError, ToolkitError
+from toolkit.errors import ChangesUnknown, InputError, ToolkitError
 from toolkit.gates.coverage import Coverage, FileCoverage
+from toolkit.gates.interleaving import RESULT, code_state
+from toolkit.gates.pairing import Paired
 from toolkit.gates.performance import Benchmark, Benchmarks
 from toolkit.gates.reliability import RUN_TESTS, Reliability, reliability_of
 from toolkit.gates.security import Source
@@ -20,6 +22,7 @@ from toolkit.gates.sources import source_of
 from toolkit.gates.verdicts import Absent
 from toolkit.history.imports import import_pending
 from toolkit.history.store import open_history
+from toolkit.impact.changes import base_of
 
 COVERAGE = "coverage.json"
 BENCHMARKS = "benchmarks.json"
@@ -30,6 +33,7 @@ ANSWERS = "answers.json"
 RUN_COVERAGE = "nox -s ci"
 RUN_BENCHMARKS = "nox -s performance"
 RUN_AUDIT = "nox -s audit"
+RUN_PAIRED = "invoke gates.performance"
 
 T = TypeVar("T")
 
@@ -136,6 +140,23 @@ def read_benchmarks(config: Config) -> Benchmarks | Absent:
         return Benchmarks(source=path.name, rows=rows)
 
     return read_document(path, config.root, parse, remedy=RUN_BENCHMARKS)
+
+
+def read_paired(config: Config) -> Paired | Absent:
+    """Read the comparison with the old code, and make sure that it is of this code."""
+    path = config.reports_dir / RESULT
+
+    def parse(document: Any) -> Paired:
+        found = msgspec.convert(document, Paired)
+        now = (base_of(config.root, "HEAD..HEAD"), code_state(config))
+        if (found.head, found.state) != now:
+            raise ValueError(f"it is of other code: {found.head[:12]}, or of other changes beside it")
+        return found
+
+    try:
+        return read_document(path, config.root, parse, remedy=RUN_PAIRED)
+    except ChangesUnknown as error:
+        return Absent(reason=error.message, remedy=f"run: {RUN_PAIRED}", source=path.name)
 
 
 def read_sources(config: Config) -> dict[str, Source | Absent]:

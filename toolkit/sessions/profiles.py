@@ -108,6 +108,7 @@ def _run_recorded(session: nox.Session, config: Config, run: Run, urls: Mapping[
     """Run pytest; record, report and say what happened, however it ended. None: nothing was to run."""
     profile = config.profiles[run.profile]
     measured = _coverage(run, profile, config)
+    config.reports_dir.mkdir(parents=True, exist_ok=True)  # pytest-benchmark opens its file at once
     command = pytest_command(config, profile, session.posargs, coverage_config=measured)
     started = time.monotonic()
     try:
