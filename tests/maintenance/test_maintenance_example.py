@@ -290,7 +290,7 @@ def test_processes_that_collect_other_tests_are_told(project: Path, monkeypatch:
 
 def test_the_schedule_is_printed(project: Path, invoke: Run) -> None:
     code, out, _ = invoke("maintenance.schedule", "cron", "--at", "Sun 04:00", "--python", "py")
-    assert (code, out) == (0, f"0 4 * * 0 cd {project} && py -m toolkit.tasks maintenance.weekly\n")
+    assert (code, out) == (0, f"0 4 * * 0 cd {project} && py -m toolkit.program maintenance.weekly\n")
     assert invoke("maintenance.schedule", "cronn")[0] == 2
 
 

@@ -105,13 +105,13 @@ def test_cron_gets_a_line_that_a_shell_reads_back() -> None:
     assert day == "0"
     assert "%" not in shell.replace(r"\%", "")
     words = shlex.split(shell.replace(r"\%", "%"))
-    assert words == ["cd", str(root), "&&", python, "-m", "toolkit.tasks", "maintenance.weekly"]
+    assert words == ["cd", str(root), "&&", python, "-m", "toolkit.program", "maintenance.weekly"]
 
 
 def test_systemd_units_escape_what_systemd_would_expand() -> None:
     text = schedule("systemd", Moment(), Path("/srv/100%/$HOME"), '/opt/"py"/python')
     assert "WorkingDirectory=/srv/100%%/$HOME\n" in text
-    assert r'ExecStart="/opt/\"py\"/python" -m toolkit.tasks maintenance.weekly' in text
+    assert r'ExecStart="/opt/\"py\"/python" -m toolkit.program maintenance.weekly' in text
     assert "OnCalendar=Mon *-*-* 03:17:00" in text
 
 

@@ -268,5 +268,5 @@ def test_the_hook_names_a_command_that_is_there() -> None:
     yaml = pytest.importorskip("yaml")
     (hook,) = yaml.safe_load((Path(__file__).parents[2] / ".pre-commit-hooks.yaml").read_text())
     python, option, module, command = hook["entry"].split()
-    assert (python, option, module, command) == ("python", "-m", "toolkit.tasks", "smells.check")
+    assert (python, option, module, command) == ("python", "-m", "toolkit.program", "smells.check")
     assert {"id", "name", "language", "files", "additional_dependencies"} <= hook.keys()

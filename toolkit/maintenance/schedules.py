@@ -57,7 +57,7 @@ def _cron_time(moment: Moment) -> str:
 
 
 def _cron(moment: Moment, root: Path, python: str) -> str:
-    command = f"cd {shlex.quote(str(root))} && {shlex.quote(python)} -m toolkit.tasks maintenance.weekly"
+    command = f"cd {shlex.quote(str(root))} && {shlex.quote(python)} -m toolkit.program maintenance.weekly"
     escaped = command.replace("%", r"\%")  # a line break in crontab(5)
     return f"{_cron_time(moment)} {escaped}\n"
 
@@ -72,7 +72,7 @@ Description=Weekly maintenance of {_unit(root.name)}
 [Service]
 Type=oneshot
 WorkingDirectory={_unit(str(root))}
-ExecStart={_argument(python)} -m toolkit.tasks maintenance.weekly
+ExecStart={_argument(python)} -m toolkit.program maintenance.weekly
 
 # ~/.config/systemd/user/toolkit-maintenance.timer
 # then: systemctl --user enable --now toolkit-maintenance.timer
@@ -116,7 +116,7 @@ maintenance:
   rules:
     - if: $CI_PIPELINE_SOURCE == "schedule"
   script:
-    - python -m toolkit.tasks maintenance.weekly
+    - python -m toolkit.program maintenance.weekly
   artifacts:
     when: always
     paths: [reports/maintenance.md, reports/maintenance.json]

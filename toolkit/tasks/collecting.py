@@ -57,6 +57,13 @@ def interpreter(root: Path, profile: str) -> str:
     return str(max(found, key=lambda path: path.stat().st_mtime)) if found else sys.executable
 
 
+def project_python(config: Config, named: str = "") -> str:
+    """Return what runs the project's tests: the Python named, of the newest Nox environment, or this one."""
+    own = interpreter(config.root, "")
+    found = {interpreter(config.root, profile) for profile in config.profiles} - {own}
+    return named or max(found, key=lambda path: Path(path).lstat().st_mtime, default=own)
+
+
 def collect_plan(
     config: Config,
     profile_name: str,

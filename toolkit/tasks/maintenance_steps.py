@@ -25,7 +25,7 @@ from toolkit.maintenance.steps import Item, Outcome, Skip, Step
 from toolkit.maintenance.upgrades import Proposal, keep, propose, try_out
 from toolkit.services.provisioning import sweep_everything
 from toolkit.smells.checking import check_paths
-from toolkit.tasks.collecting import interpreter
+from toolkit.tasks.collecting import project_python
 
 _DAY = 86_400.0
 
@@ -44,14 +44,6 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """Whether upgrades with which the tests pass are written down."""
 
 
-def python_of(asked: Asked) -> str:
-    """Return the Python that runs the project's tests."""
-    profiles = ("ci", "fast", "unit")
-    own = interpreter(asked.config.root, "")
-    found = (interpreter(asked.config.root, profile) for profile in profiles)
-    return asked.python or next((python for python in found if python != own), own)
-
-
 def artifacts(asked: Asked) -> Outcome:
     """Remove old journals, reports and other files that runs left."""
     config = asked.config
@@ -68,7 +60,7 @@ def artifacts(asked: Asked) -> Outcome:
 
 def upgrades(asked: Asked) -> Outcome:
     """Look for newer dependencies, run the tests with them in a scratch environment, keep them or not."""
-    python = python_of(asked)
+    python = project_python(asked.config, asked.python)
     found = propose(asked.config, python)
     items = tuple(
         Item(what=each.name, action="upgrade", why=f"{each.old or 'not there'} → {each.new or 'not needed'}")
@@ -159,7 +151,7 @@ def slow(asked: Asked) -> Outcome:
 def collection(asked: Asked) -> Outcome:
     """Collect the tests in several processes, orders and counts of workers, and compare."""
     paths = [path for path in asked.config.tests if (asked.config.root / path).exists()]
-    found = compare_collections(asked.config.root, python_of(asked), paths=paths)
+    found = compare_collections(asked.config.root, project_python(asked.config, asked.python), paths=paths)
     items = tuple(
         Item(
             what=each.process,

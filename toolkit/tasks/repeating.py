@@ -78,7 +78,7 @@ def repeat_test(
         EnvironmentFailed: it has no outcome; says what pytest printed.
     """
     option = f"--repeat={tries}" if until == "failure" else f"--retries={tries - 1}"
-    attempts = _attempts_of(test, [test], root=root, python=python, arguments=[option, *arguments])
+    attempts = attempts_of(test, [test], root=root, python=python, arguments=[option, *arguments])
     told = [attempt.outcome for attempt in attempts if attempt.outcome is not Outcome.SKIPPED]
     if not told:
         raise EnvironmentFailed(f"{test} was skipped: {attempts[-1].reason}", hint="it cannot be judged here")
@@ -100,12 +100,12 @@ def outcome_after(
     Raises:
         EnvironmentFailed: it has no outcome; says what pytest printed.
     """
-    return _attempts_of(last, [*tests, last], root=root, python=python, workers=workers, arguments=arguments)[
+    return attempts_of(last, [*tests, last], root=root, python=python, workers=workers, arguments=arguments)[
         -1
     ].outcome
 
 
-def _attempts_of(
+def attempts_of(
     test: NodeId,
     tests: Sequence[NodeId],
     *,

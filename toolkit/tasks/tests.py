@@ -1,4 +1,4 @@
-"""``invoke tests.*``: the laboratory for tests whose result depends on the order."""
+"""``invoke tests.*``: the laboratory for tests whose result depends on the order; see also ``debugging``."""
 
 import os
 import shlex
@@ -20,6 +20,7 @@ from toolkit.history.imports import import_pending
 from toolkit.history.store import open_history
 from toolkit.records import NodeId, node_id
 from toolkit.scheduling.bisection import minimise
+from toolkit.tasks import debugging
 from toolkit.tasks.collecting import interpreter
 from toolkit.tasks.door import print_json, task
 from toolkit.tasks.repeating import (
@@ -227,4 +228,4 @@ def replay(
         raise Exit(code=code)
 
 
-ns = Collection(bisect, replay)
+ns = Collection(bisect, replay, *debugging.TASKS)
