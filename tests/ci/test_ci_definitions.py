@@ -14,7 +14,7 @@ from tests.ci.conftest import Configure, own_session, profile_sessions
 from tests.ci.judges import judge
 from toolkit.ci import github, gitlab
 from toolkit.ci.actions import PINS, pinned
-from toolkit.ci.jobs import make_jobs
+from toolkit.ci.jobs import cut, is_planned, make_jobs
 from toolkit.ci.text import Pinned, yaml_text
 from toolkit.config import Config
 from toolkit.noxfile import NoxSession
@@ -63,6 +63,8 @@ def test_every_judge_is_content(tmp_path: Path, configure: Configure) -> None:
         jobs = make_jobs(config, sessions(config))
         (tmp_path / f"{name}.github.yml").write_text(yaml_text(github.workflow(config, jobs), "made"))
         (tmp_path / f"{name}.gitlab.yml").write_text(yaml_text(gitlab.pipeline(config, jobs), "made"))
+        shards = [cut(config, job, 3) if is_planned(config, job) else job for job in jobs]
+        (tmp_path / f"{name}.child.gitlab.yml").write_text(yaml_text(gitlab.child(config, shards), "made"))
     judge(sorted(tmp_path.glob("*.github.yml")), sorted(tmp_path.glob("*.gitlab.yml")))
 
 
@@ -130,6 +132,25 @@ def test_planned_shards_come_from_the_plan_job(configure: Configure) -> None:
     assert run["run"].endswith('nox --session "$SESSION" -- "--shard=$SHARD" --plan=\'s t/plans/unit.json\'')
     assert steps(unit, "actions/checkout")[0]["with"]["fetch-depth"] == 0
     assert len(workflow["jobs"]["integration"]["strategy"]["matrix"]["include"]) == 2
+
+
+def test_gitlab_plans_in_a_job_and_tests_in_a_child(configure: Configure) -> None:
+    config = configure(TABLES["planned"])
+    jobs = make_jobs(config, sessions(config))
+    parent = gitlab.pipeline(config, jobs)
+    assert {name for name, part in parent.items() if "stage" in part} == {"plan", "tests"}
+    assert parent["tests"]["trigger"]["include"] == [{"artifact": "s t/plans/jobs.yml", "job": "plan"}]
+    assert parent["plan"]["script"][-1].endswith(
+        "--planned --plans 's t/plans' --output 's t/plans/jobs.yml'"
+    )
+    child = gitlab.child(config, [cut(config, job, 2) if is_planned(config, job) else job for job in jobs])
+    assert "workflow" not in child
+    unit = child["unit"]
+    assert [row["SHARD"] for row in unit["parallel"]["matrix"]] == ["1/2", "2/2", "1/2", "2/2"]
+    assert unit["needs"] == [{"pipeline": "$PARENT_PIPELINE_ID", "job": "plan"}]
+    assert "--plan='s t/plans/unit.json'" in unit["script"][-1]
+    assert "needs" not in child["integration"]
+    assert "needs" not in child["lint"]
 
 
 def test_each_machine_keeps_the_dependencies_that_it_recorded(configure: Configure) -> None:

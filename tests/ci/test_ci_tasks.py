@@ -115,6 +115,13 @@ def test_a_target_time_gives_shards_and_plans(project: Path, invoke: Run) -> Non
         "python": "3.13",
         "shard": "1/1",
     }
+    with (project / "pyproject.toml").open("a") as stream:
+        stream.write('[tool.toolkit.ci]\ntarget = "5m"\nsessions = ["unit-3.12"]\n')
+    assert invoke("ci.gitlab", "--planned", "--plans", "p", "--output", "p/jobs.yml")[0] == 0
+    child = (project / "p" / "jobs.yml").read_text()
+    assert "--plan=.toolkit/plans/unit.json" in child
+    assert (project / "p" / "unit.json").is_file()
+    assert invoke("ci.gitlab", "--planned")[1] == child
     code, _, err = invoke("ci.matrix", "--target-time", "soon")
     assert code == 2
     assert "'soon'" in err

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Sequence
 
-from toolkit.ci.jobs import CiJob
+from toolkit.ci.jobs import CiJob, collecting_row
 from toolkit.config import Config
 from toolkit.impact.store import STORE_NAME
 
@@ -40,6 +40,12 @@ def session_command(run: str, job: CiJob, *, plan: str = "") -> str:
     if plan:
         words.append(f"--plan={shlex.quote(plan)}")
     return " ".join(words)
+
+
+def environments(config: Config, run: str, jobs: Sequence[CiJob]) -> str:
+    """Return the command that makes the environments in which the tests of planned jobs are collected."""
+    rows = [collecting_row(job, config.ci.python) for job in jobs]
+    return " ".join([run, "nox --install-only", *(f"--session {shlex.quote(row.session)}" for row in rows)])
 
 
 def kept_folder(config: Config) -> str:

@@ -42,6 +42,15 @@ def definition(config: Config, platform: Platform, jobs: Sequence[CiJob]) -> str
     return yaml_text(document, MARK.format(platform=platform))
 
 
+def child_definition(config: Config, jobs: Sequence[CiJob]) -> str:
+    """Return the text of GitLab's child pipeline, whose jobs know their number of shards.
+
+    Raises:
+        MissingExtra: ruamel.yaml is not installed.
+    """
+    return yaml_text(gitlab.child(config, jobs), "Written by `invoke ci.gitlab --planned` for one pipeline.")
+
+
 def default_path(config: Config, platform: Platform) -> Path:
     """Return where the definition of a platform is."""
     return config.root / (config.ci.github if platform == "github" else config.ci.gitlab)

@@ -10,7 +10,7 @@ from typing import Any
 
 from toolkit.ci import commands
 from toolkit.ci.actions import pinned
-from toolkit.ci.jobs import CiJob, Row
+from toolkit.ci.jobs import CiJob, Row, collecting_row, is_planned, plan_file, plans_folder
 from toolkit.ci.servers import Server, urls
 from toolkit.ci.text import Pinned
 from toolkit.config import Config
@@ -138,15 +138,13 @@ class _Writer:
         ]
 
     def _session(self, job: CiJob, sharded: bool) -> list[Step]:
-        plan = f"{self.config.state}/{PLANS}/{job.name}.json" if is_planned(self.config, job) else ""
+        plan = plan_file(self.config, job) if is_planned(self.config, job) else ""
         env = {"SESSION": "${{ matrix.session }}"}
         if sharded:
             env["SHARD"] = "${{ matrix.shard }}"
         steps: list[Step] = []
         if plan:
-            steps.append(
-                self._download("Take the plan", {"name": PLANS, "path": f"{self.config.state}/{PLANS}"})
-            )
+            steps.append(self._download("Take the plan", {"name": PLANS, "path": plans_folder(self.config)}))
         steps.append(
             {"name": "Run the session", "run": commands.session_command(self.run, job, plan=plan), "env": env}
         )
@@ -162,10 +160,9 @@ class _Writer:
 
     def plan_job(self) -> dict[str, Any]:
         """Write the job that decides how many machines share the tests of each profile."""
-        rows = [_collecting(job, self.ci.python) for job in self.planned]
-        pythons = list(dict.fromkeys(row.python for row in rows))
-        environments = " ".join(f"--session {shlex.quote(row.session)}" for row in rows)
-        folder = f"{self.config.state}/{PLANS}"
+        pythons = [collecting_row(job, self.ci.python).python for job in self.planned]
+        environments = commands.environments(self.config, self.run, self.planned)
+        folder = plans_folder(self.config)
         matrix = f'{self.run} invoke ci.matrix --github --plans {shlex.quote(folder)} >> "$GITHUB_OUTPUT"'
         return {
             "name": "plan",
@@ -173,7 +170,7 @@ class _Writer:
             "outputs": {job.id: f"${{{{ steps.matrix.outputs.{job.id} }}}}" for job in self.planned},
             "steps": [
                 *self._prepared("\n".join(pythons), recorded=True),
-                {"name": "Make the environments", "run": f"{self.run} nox --install-only {environments}"},
+                {"name": "Make the environments", "run": environments},
                 {"name": "Plan", "id": "matrix", "run": matrix},
                 self._upload("Hand the plan to the others", PLANS, folder, always=False),
             ],
@@ -257,16 +254,6 @@ class _Writer:
 
     def _uses(self, action: str) -> Step:
         return {"uses": Pinned.of(*pinned(action, self.ci.actions))}
-
-
-def is_planned(config: Config, job: CiJob) -> bool:
-    """Tell whether the number of shards is decided in each run, from the history."""
-    return bool(config.ci.target) and job.profile and not job.sharded
-
-
-def _collecting(job: CiJob, control: str) -> Row:
-    """Choose the row in whose environment the tests are collected for the plan."""
-    return next((row for row in job.rows if row.python == control), job.rows[-1])
 
 
 def _releases(config: Config) -> bool:

@@ -1,31 +1,92 @@
 """The pipeline of GitLab, written after https://docs.gitlab.com/ci/yaml/."""
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
 from toolkit.ci import commands
-from toolkit.ci.jobs import CiJob, Row
+from toolkit.ci.jobs import CiJob, Row, collecting_row, is_planned, plans_folder
 from toolkit.ci.servers import Server, urls
 from toolkit.config import Config
 
 UV_CACHE = ".cache/uv"
 
 
+PARENT = "PARENT_PIPELINE_ID"
+"""Variable of a child pipeline: whose plan it carries out."""
+
+CHILD = "jobs.yml"
+
+
 def pipeline(config: Config, jobs: Sequence[CiJob]) -> dict[str, Any]:
-    """Return the pipeline that runs some jobs and merges what they recorded."""
+    """Return the pipeline that runs some jobs and merges what they recorded.
+
+    A matrix of GitLab is fixed when its pipeline is made. Where shards are planned, this one only plans, and
+    triggers a child that :func:`child` writes in each run.
+    """
+    planned = [job for job in jobs if is_planned(config, job)]
+    if not planned:
+        return {"workflow": {"rules": _rules(config)}, **_testing(config, jobs)}
+    run = commands.prefix(config, jobs)
+    return {
+        "workflow": {"rules": _rules(config)},
+        "stages": ["plan", "test"],
+        "default": _default(config),
+        "variables": _variables(),
+        "plan": _plan(config, planned, run),
+        "tests": {
+            "stage": "test",
+            "inherit": {"variables": False},  # the child has its own
+            "variables": {PARENT: "$CI_PIPELINE_ID"},
+            "trigger": {
+                "include": [{"artifact": f"{plans_folder(config)}/{CHILD}", "job": "plan"}],
+                "strategy": "depend",
+            },
+        },
+    }
+
+
+def child(config: Config, jobs: Sequence[CiJob]) -> dict[str, Any]:
+    """Return the pipeline of jobs whose shards are cut; it takes its plans from the parent."""
+    return _testing(config, jobs)
+
+
+def _testing(config: Config, jobs: Sequence[CiJob]) -> dict[str, Any]:
     run = commands.prefix(config, jobs)
     recorded = any(job.profile for job in jobs)
     return {
-        "workflow": {"rules": _rules(config)},
         "stages": ["test", *(["report"] if recorded else [])],
         "default": _default(config),
-        "variables": {
-            "TOOLKIT_BUILD": "ci-$CI_PIPELINE_ID",
-            "UV_CACHE_DIR": f"$CI_PROJECT_DIR/{UV_CACHE}",
-            "UV_LINK_MODE": "copy",
-        },
+        "variables": _variables(),
         **{job.id: _job(config, job, run) for job in jobs},
         **({"report": _report(config, run, any(job.coverage for job in jobs))} if recorded else {}),
+    }
+
+
+def _variables() -> dict[str, str]:
+    return {
+        "TOOLKIT_BUILD": "ci-$CI_PIPELINE_ID",
+        "UV_CACHE_DIR": f"$CI_PROJECT_DIR/{UV_CACHE}",
+        "UV_LINK_MODE": "copy",
+    }
+
+
+def _plan(config: Config, planned: Sequence[CiJob], run: str) -> dict[str, Any]:
+    """Write the job that decides how many machines share the tests, and writes the child pipeline."""
+    history = commands.caches_history(config)
+    folder = plans_folder(config)
+    pythons = dict.fromkeys(collecting_row(job, config.ci.python).python for job in planned)
+    child_file = shlex.quote(f"{folder}/{CHILD}")
+    return {
+        "stage": "plan",
+        "cache": [_uv_cache(), *([_history_cache(config, "pull")] if history else [])],
+        "script": [
+            f"uv python install {' '.join(pythons)}",
+            *([_take_in(config, run)] if history else []),
+            commands.environments(config, run, planned),
+            f"{run} invoke ci.gitlab --planned --plans {shlex.quote(folder)} --output {child_file}",
+        ],
+        "artifacts": {"paths": [folder], "expire_in": "1 day"},
     }
 
 
@@ -58,6 +119,8 @@ def _job(config: Config, job: CiJob, run: str) -> dict[str, Any]:
         part["tags"] = list(job.settings.tags)
     if job.settings.timeout:
         part["timeout"] = f"{job.settings.timeout} minutes"
+    if job.plan:
+        part["needs"] = [{"pipeline": f"${PARENT}", "job": "plan"}]
     part["parallel"] = {"matrix": [_row(row) for row in job.rows]}
     if job.servers:
         part["services"] = [_service(server) for server in job.servers]
@@ -77,7 +140,7 @@ def _job(config: Config, job: CiJob, run: str) -> dict[str, Any]:
         'uv python install "$PYTHON"',
         *([_take_in(config, run)] if history else []),
         *([_take_in_dependencies(config, run)] if carried else []),
-        commands.session_command(run, job),
+        commands.session_command(run, job, plan=job.plan),
     ]
     if carried:
         part["after_script"] = [commands.keep_dependencies(config, run)]

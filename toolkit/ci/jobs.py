@@ -41,6 +41,8 @@ class CiJob(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it measures coverage, which is judged when the data of all machines is together."""
     impacted: bool = False
     """Whether it runs only what changes affect, going by recorded dependencies."""
+    plan: str = ""
+    """Path of the plan file from which its shards are cut."""
 
     @property
     def sharded(self) -> bool:
@@ -111,6 +113,36 @@ def _profile(config: Config, sessions: Sequence[NoxSession]) -> Profile | None:
     if profile is None or first.description.strip() != described(first.name, profile).strip():
         return None
     return profile
+
+
+def is_planned(config: Config, job: CiJob) -> bool:
+    """Tell whether the number of shards is decided in each run, from the history."""
+    return bool(config.ci.target) and job.profile and not job.sharded
+
+
+def plans_folder(config: Config) -> str:
+    """Return the folder in which one job hands plans to the others."""
+    return f"{config.state}/plans"
+
+
+def plan_file(config: Config, job: CiJob) -> str:
+    """Return the path of the plan of a job."""
+    return f"{plans_folder(config)}/{job.name}.json"
+
+
+def collecting_row(job: CiJob, control: str) -> Row:
+    """Choose the row in whose environment the tests are collected for the plan."""
+    return next((row for row in job.rows if row.python == control), job.rows[-1])
+
+
+def cut(config: Config, job: CiJob, shards: int) -> CiJob:
+    """Return a planned job with its number of shards."""
+    rows = tuple(
+        msgspec.structs.replace(row, shard=f"{number}/{shards}")
+        for row in job.rows
+        for number in range(1, shards + 1)
+    )
+    return msgspec.structs.replace(job, rows=rows, plan=plan_file(config, job))
 
 
 def _rows(session: NoxSession, shards: int, control: str) -> list[Row]:

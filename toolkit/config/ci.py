@@ -57,7 +57,7 @@ class Ci(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     run: str = ""
     """Put before ``nox`` and ``invoke``, for example ``uv run``; empty: uvx with the toolkit."""
     target: Target = ""
-    """Each job of a profile should end in this time, ``5m``: GitHub then plans as many shards as it takes."""
+    """Each job of a profile should end in this time, ``5m``: each run plans as many shards as it takes."""
     timeout: Minutes = 30
     """Minutes until a job is ended."""
     retention: Days = 14

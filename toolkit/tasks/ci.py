@@ -8,12 +8,12 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from toolkit.ci.files import Platform, default_path, definition, write
+from toolkit.ci.files import Platform, child_definition, default_path, definition, write
 from toolkit.ci.files import check as check_files
-from toolkit.ci.github import is_planned
-from toolkit.ci.jobs import CiJob, Row, chosen_sessions, make_jobs
+from toolkit.ci.jobs import CiJob, Row, chosen_sessions, cut, is_planned, make_jobs
 from toolkit.config import Config, load_config
-from toolkit.scheduling.plan import write_plan
+from toolkit.reports.writing import place
+from toolkit.scheduling.plan import Plan, write_plan
 from toolkit.scheduling.planning import Wanted, fit, predict_parts
 from toolkit.tasks.collecting import collect_plan, find_profile, parse_seconds
 from toolkit.tasks.door import print_json, task
@@ -33,10 +33,37 @@ def github(_context: Context, *, output: str = "", force: bool = False) -> None:
     _write("github", output, force=force)
 
 
-@task(help=_WRITING)
-def gitlab(_context: Context, *, output: str = "", force: bool = False) -> None:
+@task(
+    help={
+        **_WRITING,
+        "planned": "write the child pipeline of one run, with as many shards as ci.target needs now",
+        "plans": "also write the plan files there, from which the jobs cut their shards",
+        "cores": "cores of each CI machine; default: of this one",
+    }
+)
+def gitlab(
+    _context: Context,
+    *,
+    output: str = "",
+    force: bool = False,
+    planned: bool = False,
+    plans: str = "",
+    cores: int = 0,
+) -> None:
     """Write the pipeline of GitLab, from [tool.toolkit.ci] and the sessions of the noxfile."""
-    _write("gitlab", output, force=force)
+    if not planned:
+        _write("gitlab", output, force=force)
+        return
+    config = load_config()
+    jobs = [
+        cut(config, job, plan_job(config, job, plans, cores).shards) if is_planned(config, job) else job
+        for job in make_jobs(config, chosen_sessions(config))
+    ]
+    text = child_definition(config, jobs)
+    if output in {"", "-"}:
+        print(text, end="")  # noqa: T201 - a door prints
+    else:
+        place(Path(output), [text])
 
 
 def _write(platform: Platform, output: str, *, force: bool) -> None:
@@ -114,6 +141,20 @@ def _machines(config: Config, job: CiJob, plans: str, cores: int) -> list[dict[s
     """Return the rows of a job; those of a profile in as many shards as the target time needs."""
     if not is_planned(config, job):
         return [_machine(job, row, row.shard) for row in job.rows]
+    plan = plan_job(config, job, plans, cores)
+    return [
+        {
+            **_machine(job, row, f"{number}/{plan.shards}"),
+            "tests": tests,
+            "estimate": round(seconds, 2),
+        }
+        for row in job.rows
+        for number, (tests, seconds) in enumerate(predict_parts(plan), start=1)
+    ]
+
+
+def plan_job(config: Config, job: CiJob, plans: str, cores: int) -> Plan:
+    """Collect the tests of a profile and plan as many shards as its target time needs; write the plan."""
     profile = find_profile(config, job.name)
     wanted = Wanted(
         order=profile.order,
@@ -125,15 +166,7 @@ def _machines(config: Config, job: CiJob, plans: str, cores: int) -> list[dict[s
     if plans:
         Path(plans).mkdir(parents=True, exist_ok=True)
         write_plan(plan, Path(plans) / f"{job.name}.json")
-    return [
-        {
-            **_machine(job, row, f"{number}/{plan.shards}"),
-            "tests": tests,
-            "estimate": round(seconds, 2),
-        }
-        for row in job.rows
-        for number, (tests, seconds) in enumerate(predict_parts(plan), start=1)
-    ]
+    return plan
 
 
 def _machine(job: CiJob, row: Row, shard: str) -> dict[str, Any]:
