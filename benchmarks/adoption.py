@@ -21,6 +21,7 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import third_party
+from toolkit.config import load_config
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +93,7 @@ def prepare(shape: Shape, folder: Path) -> Path:
             path.rename(root / "packages" / name)
     _git(root, "init", "-q")
     with (root / ".git" / "info" / "exclude").open("a", encoding="utf-8") as stream:
-        stream.write("__pycache__/\n*.egg-info/\n.pytest_cache/\nreports/\n")  # what running leaves
+        stream.write("__pycache__/\n*.egg-info/\n.pytest_cache/\nreports/\nbuild/\n")  # what running leaves
     _git(root, "add", "-A")
     _git(root, *IDENTITY, "commit", "-q", "-m", "as published")
     return root
@@ -123,7 +124,7 @@ def adopt(shape: Shape, root: Path, python: str) -> Adopted:
         check=False,
     )
     seconds = time.monotonic() - between
-    summary = root / "reports" / "summary.json"
+    summary = load_config(root, {}).reports_dir / "summary.json"
     counts = json.loads(summary.read_text(encoding="utf-8"))["summary"] if summary.is_file() else {}
     added = _added(root)
     status = [line.split(maxsplit=1) for line in _git(root, "status", "--porcelain").splitlines()]

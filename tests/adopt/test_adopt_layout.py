@@ -103,6 +103,27 @@ def test_who_installs_it(
     assert find_manager(tmp_path, document) == manager
 
 
+@pytest.mark.parametrize(
+    ("files", "document", "discovered"),
+    [
+        ({}, {}, True),
+        ({}, {"build-system": {"build-backend": "setuptools.build_meta"}}, True),
+        ({}, {"build-system": {"build-backend": "hatchling.build"}}, False),
+        ({}, {"tool": {"setuptools": {"packages": ["shop"]}}}, False),
+        ({"setup.cfg": "[options]\npy_modules = shop\n"}, {}, False),
+        ({"setup.py": "setup(packages=['shop'])"}, {}, False),
+        ({"src/shop.py": ""}, {}, False),
+    ],
+)
+def test_setuptools_takes_any_folder_for_a_package_unless_told(
+    tmp_path: Path, files: dict[str, str], document: dict[str, object], discovered: bool
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert read_layout(tmp_path, document).discovered is discovered
+
+
 def test_members_of_a_workspace(tmp_path: Path) -> None:
     for name in ("packages/a", "packages/b", "packages/old", "packages/empty"):
         (tmp_path / name).mkdir(parents=True)

@@ -67,7 +67,8 @@ def test_the_table_has_only_what_is_not_found_anyway(tmp_path: Path) -> None:
     proposal = project(
         tmp_path,
         {
-            "pyproject.toml": '[project]\nname = "shop"\nversion = "1"\nrequires-python = ">=3.11"\n'
+            "pyproject.toml": '[build-system]\nbuild-backend = "hatchling.build"\n'
+            '[project]\nname = "shop"\nversion = "1"\nrequires-python = ">=3.11"\n'
             '[dependency-groups]\ntest = ["pytest"]\n',
             "shop/__init__.py": "",
             "tests/test_a.py": TEST,
@@ -89,6 +90,7 @@ def test_everything_that_is_found_is_a_setting_that_is_understood(tmp_path: Path
     perform(tmp_path, plan_steps(proposal))
     config = load_config(tmp_path, {})
     assert config.pythons
+    assert config.reports == "build/reports", "setuptools would take the folder for a package"
     assert config.folders == {"tests/unit": "unit"}
     assert set(config.markers) == {"net"}
     assert config.install.requires == ("pytest-mock", "pyyaml")

@@ -68,6 +68,8 @@ def settings(proposal: Proposal, *, layout: bool = False) -> dict[str, object]:
     found = proposal.layout
     rows: dict[str, object] = {"pythons": proposal.pythons, "source": found.source}
     rows["tests"] = _tests(proposal, layout=layout)
+    if found.discovered:
+        rows["reports"] = "build/reports"  # a folder "reports" would be taken for a second package
     rows["folders"] = {
         **proposal.folders,
         **({f"tests/{kind}": kind for kind in LAYOUT_KINDS} if layout else {}),

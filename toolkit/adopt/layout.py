@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from toolkit.config.loading import detect_source, supported_pythons
-from toolkit.config.pytest_settings import PytestSettings, read_pytest_settings
+from toolkit.config.pytest_settings import PytestSettings, read_ini, read_pytest_settings
 
 Shape = Literal["src", "flat", "monorepo", "none"]
 
@@ -65,6 +65,8 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     """Who installs it: uv, poetry, pdm, hatch, setuptools …"""
     pythons: tuple[str, ...]
     """Supported Pythons, as the metadata say; empty: they do not."""
+    discovered: bool
+    """Whether setuptools takes every folder for a package, since nobody says which are."""
     pytest: PytestSettings
     existing: tuple[str, ...]
     """Files that are there and that adoption would have written, or that do similar things."""
@@ -93,6 +95,7 @@ def read_layout(root: Path, document: Mapping[str, Any]) -> Layout:
         members=members,
         manager=find_manager(root, document),
         pythons=_said_pythons(project),
+        discovered=_discovered(root, document, source),
         pytest=settings,
         existing=tuple(name for name in NEIGHBOURS if (root / name).exists()),
     )
@@ -132,6 +135,21 @@ def _shape(source: tuple[str, ...], members: tuple[str, ...]) -> Shape:
 def _said_pythons(project: Mapping[str, Any]) -> tuple[str, ...]:
     said = any("Programming Language :: Python :: 3." in str(line) for line in project.get("classifiers", ()))
     return supported_pythons(project) if said or project.get("requires-python") else ()
+
+
+def _discovered(root: Path, document: Mapping[str, Any], source: tuple[str, ...]) -> bool:
+    """Tell whether a new folder of any name would be taken for a package by setuptools.
+
+    See https://setuptools.pypa.io/en/latest/userguide/package_discovery.html#flat-layout.
+    """
+    backend = str(document.get("build-system", {}).get("build-backend", "setuptools"))
+    if not backend.startswith("setuptools") or "src" in source:
+        return False
+    table = document.get("tool", {}).get("setuptools", {})
+    options = read_ini(root / "setup.cfg").get("options", {})
+    script = (root / "setup.py").read_bytes() if (root / "setup.py").is_file() else b""
+    said = {"packages", "py-modules", "py_modules"}.intersection({*table, *options})
+    return not said and b"packages" not in script and b"py_modules" not in script
 
 
 def find_manager(root: Path, document: Mapping[str, Any]) -> str:
