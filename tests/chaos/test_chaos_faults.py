@@ -177,6 +177,26 @@ with chaos.fault(action, "database"):
         assert state(world, "database") == before
 
 
+def test_a_test_process_breaks_servers_of_another(world: World, url: str) -> None:
+    """As in a session: its process started the server, does not look at it, and so keeps its corpse."""
+    program = """
+import sys
+from pathlib import Path
+from toolkit.leases.store import LeaseStore
+from toolkit.chaos.experiments import Chaos
+state, project, url = sys.argv[1:]
+with LeaseStore(Path(state)) as store:
+    chaos = Chaos(store, store.owner(), project=project, urls={"DATABASE_URL": url}, variables={})
+    for action in ("kill", "stop", "kill"):
+        with chaos.fault(action, "database"):
+            pass
+"""
+    command = [sys.executable, "-c", program, str(world.folder / "state"), str(world.root), url]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert provisioning.answers(world.environment)
+
+
 def test_a_fault_ends_however_the_block_ends(world: World, chaos: Chaos) -> None:
     for problem in (ZeroDivisionError, KeyboardInterrupt):
         with pytest.raises(problem), chaos.fault("pause", "database"):

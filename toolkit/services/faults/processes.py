@@ -18,6 +18,7 @@ from toolkit.leases.store import Lease, LeaseStore
 from toolkit.services import processes
 from toolkit.services.faults.model import Fault
 from toolkit.services.faults.throttle import family
+from toolkit.services.folders import forget_shared_memory
 
 Noted = dict[str, str]
 """What must be known to undo a fault; it is written into its lease before the fault."""
@@ -97,7 +98,22 @@ def undo(store: LeaseStore, server: Lease, noted: Mapping[str, str]) -> None:
     for pid in members(server):
         _limit(server, pid, {option: noted[option] for option in LIMITS})
     if not processes.runs(server):
+        _forget_locks(server)
         processes.restart(store, server)
+
+
+def _forget_locks(server: Lease) -> None:
+    """Remove the lock files of a PostgreSQL that was killed, of its data and of its socket.
+
+    Its corpse may still be there, for whoever started it has other things to do than to wait for it; then
+    PostgreSQL takes it for a server that runs.
+    """
+    folder = Path(processes.recipe_of(server).cwd)
+    for lock in (folder / "data" / "postmaster.pid", *folder.glob(".s.PGSQL.*.lock")):
+        with contextlib.suppress(OSError, IndexError):
+            if lock.read_text(encoding="utf-8").splitlines()[0].strip() == server.what["pid"]:
+                forget_shared_memory(lock)
+                lock.unlink()
 
 
 def members(server: Lease) -> set[int]:
