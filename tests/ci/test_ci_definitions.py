@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -99,6 +99,12 @@ def test_the_matrix_is_that_of_the_sessions(configure: Configure) -> None:
     rows = [row for job in pipeline.values() if "parallel" in job for row in job["parallel"]["matrix"]]
     assert [row["SESSION"] for row in rows] == listed
     assert workflow["jobs"]["report"]["needs"] == ["unit", "integration"]
+    names = {
+        name: steps(job, "actions/upload-artifact")[0]["with"]["name"]
+        for name, job in workflow["jobs"].items()
+    }
+    assert names["unit"] == "runs-unit-${{ strategy.job-index }}"
+    assert names["lint"] == "output-lint-${{ strategy.job-index }}", "what is no run is not merged"
     assert workflow["jobs"]["report-2"]["strategy"]["matrix"]["include"] == [
         {"session": "report", "python": "3.13"}
     ]
@@ -229,6 +235,7 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl
 )
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from("abcdef"), st.recursive(TEXTS, st.lists, max_leaves=5)))
 def test_both_generations_of_yaml_read_what_was_written(document: dict[str, Any]) -> None:
     text = yaml_text(document, "")

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.ci.conftest import Configure, own_session, profile_sessions
@@ -44,6 +44,7 @@ def test_sessions_of_a_bare_nox_unless_some_are_named(tmp_path: Path, configure:
         chosen_sessions(configure(""))
 
 
+@settings(max_examples=50)
 @given(
     st.lists(
         st.tuples(st.text(min_size=1), st.sampled_from([None, "3.11", "pypy3.11"])), min_size=1, unique=True

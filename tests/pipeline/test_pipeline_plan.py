@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.pipeline.conftest import declared
@@ -63,6 +63,7 @@ def test_nothing_to_run_is_an_error() -> None:
         make_plan(Pipeline(), declared("something"), environment="local")
 
 
+@settings(max_examples=50)
 @given(
     stages=st.lists(
         st.tuples(st.lists(NAMES, min_size=1, unique=True), st.booleans()), min_size=1, max_size=4
@@ -88,6 +89,7 @@ def test_a_plan_holds_exactly_what_is_declared(
         assert bool(stage.left_out) == ((needs and not url) or not stage.steps)
 
 
+@settings(max_examples=50)
 @given(
     code=st.integers(-15, 200),
     results=st.dictionaries(NAMES, st.sampled_from(["success", "failed", "skipped", "aborted"])),

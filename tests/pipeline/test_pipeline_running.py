@@ -86,7 +86,7 @@ def test_a_signal_ends_every_step_and_the_pipeline(go: Go, heard: Heard, stop: S
 
 
 def test_what_does_not_listen_is_killed(go: Go, heard: Heard, stop: Stop, place: Place) -> None:
-    """In grace seconds; or at once, when Ctrl-C is pressed twice."""
+    """At once, when Ctrl-C is pressed twice; else after grace seconds, here an hour."""
 
     def press(_: object) -> None:
         if (place.root / "deaf").exists():
@@ -94,15 +94,17 @@ def test_what_does_not_listen_is_killed(go: Go, heard: Heard, stop: Stop, place:
             stop(signal.SIGINT)
 
     heard.act = press
-    began = time.monotonic()
-    assert go("deaf", grace=50.0).status == "interrupted"
-    assert time.monotonic() - began < 40
+    assert go("deaf", grace=3600.0).status == "interrupted"
 
 
 def test_nothing_that_a_step_started_runs_on(go: Go, place: Place) -> None:
     """Not even a process in a session of its own."""
     assert go("child").status == "passed"
-    assert process_start(int((place.root / "child.pid").read_text())) is None
+    child = int((place.root / "child.pid").read_text())
+    deadline = time.monotonic() + 30
+    while process_start(child) is not None:  # it is killed; when it is gone is up to the kernel
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_a_resumed_pipeline_runs_what_has_not_passed(go: Go, heard: Heard, place: Place) -> None:
@@ -139,6 +141,12 @@ def test_steps_of_a_killed_pipeline_are_stopped(place: Place, tmp_path: Path, go
     assert remove_left_behind(place.store, tmp_path / "another project") == 0
     assert remove_left_behind(place.store, tmp_path) == 1
     assert process_start(int(step.lease.what["pid"])) is None
+
+
+def test_what_does_not_listen_gets_some_time(go: Go, heard: Heard, stop: Stop, place: Place) -> None:
+    heard.act = lambda _: stop(signal.SIGTERM) if (place.root / "deaf").exists() else None
+    state = go("deaf", grace=0.1)
+    assert state.stages[0].steps[0].reason == "SIGTERM"
 
 
 def test_signals_are_noted_and_handlers_put_back() -> None:

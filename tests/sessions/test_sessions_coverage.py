@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.config import Config, Profile
@@ -34,6 +34,7 @@ def test_shards_are_judged_when_none_is_missing() -> None:
     assert demands(CONFIG, [run("ci", "1/2"), run("ci", "2/2"), run("ci", "2/2")]) == {"ci": 97}
 
 
+@settings(max_examples=50)
 @given(
     st.integers(1, 8).flatmap(
         lambda count: st.tuples(st.just(count), st.sets(st.integers(1, count), min_size=1))

@@ -63,10 +63,10 @@ def take_in(config: Config, run: str) -> str:
     return f"{run} invoke history.import {shlex.quote(f'{kept_folder(config)}/{HISTORY}')}"
 
 
-def merging(config: Config, run: str) -> list[str]:
-    """Return the commands that merge the runs of all jobs into one history and one report."""
+def merging(config: Config, run: str) -> tuple[str, str]:
+    """Return the commands that merge the runs of all jobs: into one report, into one history."""
     runs = shlex.quote(f"{config.state}/runs")
-    return [f"{run} invoke history.import {runs}", f"{run} invoke reports.html"]
+    return f"{run} invoke reports.html", f"{run} invoke history.import {runs}"
 
 
 def keeping(config: Config, run: str) -> list[str]:

@@ -16,7 +16,10 @@ from toolkit.ci.text import Pinned
 from toolkit.config import Config
 
 RUNS = "runs"
-"""Artifacts of this name and a number hold the journals and reports of one machine."""
+"""Artifacts whose names begin so hold the journals and reports of one machine, to be merged."""
+
+OTHERS = "output"
+"""Those of sessions that are no profiles begin so."""
 
 PLANS = "plans"
 
@@ -151,12 +154,11 @@ class _Writer:
         return steps
 
     def _upload_runs(self, job: CiJob) -> Step:
-        paths = [self.config.reports, *([f"{self.config.state}/runs"] if job.profile else [])]
-        return self._upload(
-            "Keep what was recorded",
-            f"{RUNS}-{job.id}-${{{{ strategy.job-index }}}}",
-            "\n".join(paths) + "\n",
-        )
+        number = f"{job.id}-${{{{ strategy.job-index }}}}"
+        if not job.profile:
+            return self._upload("Keep the reports", f"{OTHERS}-{number}", self.config.reports)
+        paths = [self.config.reports, f"{self.config.state}/runs"]
+        return self._upload("Keep what was recorded", f"{RUNS}-{number}", _lines(paths))
 
     def plan_job(self) -> dict[str, Any]:
         """Write the job that decides how many machines share the tests of each profile."""
@@ -178,16 +180,14 @@ class _Writer:
 
     def report_job(self, needed: Sequence[str], *, coverage: bool) -> dict[str, Any]:
         """Write the job that merges what all machines recorded, keeps the history and judges the coverage."""
-        merge = [
-            *commands.merging(self.config, self.run),
-            f'{self.run} invoke reports.summary --markdown >> "$GITHUB_STEP_SUMMARY"',
-        ]
+        report, taking_in = commands.merging(self.config, self.run)
+        summary = f'{self.run} invoke reports.summary --markdown >> "$GITHUB_STEP_SUMMARY"'
         steps = [
             *self._prepared(self.ci.python, recorded=True),
             self._download(
                 "Take what was recorded", {"pattern": f"{RUNS}-*", "path": ".", "merge-multiple": True}
             ),
-            {"name": "Merge", "run": _lines(merge)},
+            {"name": "Merge", "run": _lines([report, summary, taking_in])},
         ]
         if commands.caches_history(self.config):
             save = {
@@ -199,7 +199,8 @@ class _Writer:
                 {"name": "Keep the history", **self._uses("actions/cache/save"), "with": save},
             ]
         if coverage:
-            steps.append({"name": "Judge the coverage", "run": commands.judging(self.run)})
+            judged = {"if": EVEN_AFTER_FAILURE, "run": commands.judging(self.run)}
+            steps.append({"name": "Judge the coverage", **judged})
         steps.append(self._upload("Keep the report", "report", self.config.reports))
         return {
             "name": "report",
@@ -217,7 +218,10 @@ class _Writer:
         versions = "\n".join(dict.fromkeys([*python.splitlines(), self.ci.python])) + "\n"
         steps: list[Step] = [
             {**self._uses("actions/checkout"), "with": checkout},
-            {**self._uses("actions/setup-python"), "with": {"python-version": versions}},
+            {
+                **self._uses("actions/setup-python"),
+                "with": {"python-version": versions, "allow-prereleases": True},
+            },
             {**self._uses("astral-sh/setup-uv"), "with": {"enable-cache": not _releases(self.config)}},
         ]
         return [*steps, *(self._restored() if recorded and commands.caches_history(self.config) else [])]
