@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 
 from tests.gates.gated_project import STATEMENTS, Gated, advisory, measured, of_safety, result
+from toolkit.gates.checking import GATES
 from toolkit.gates.schema import FILE
 from toolkit.tasks import gates as gates_task
 
@@ -157,6 +158,16 @@ def compared(text: str) -> Spoil:
     def spoil(project: Gated) -> None:
         against_base(0)(project)
         project.write("reports/performance.json", text)
+
+    return spoil
+
+
+def ran(*, head: str = "", **exit_codes: int) -> Spoil:
+    def spoil(project: Gated) -> None:
+        project.settings('[tool.toolkit.gates]\nstatic = ["lint"]\n')
+        project.repository()
+        report = {"session": "lint", "head": head or project.head(), "exit_codes": exit_codes}
+        project.report("lint/tools.json", report)
 
     return spoil
 
@@ -379,6 +390,14 @@ CASES = [
     case("quarantine-above-cap", "reliability",
          quarantine(3, "2027-01-01", settings="[tool.toolkit.flaky]\ncap = 2\n"),
          {"reliability.quarantine": "failed"}),
+    # static
+    case("static-is-not-demanded", "static", nothing, {"static": "off"}),
+    case("tools-content", "static", ran(ruff=0, pylint=0), {"static.lint": "passed"}),
+    case("tool-found-something", "static", ran(ruff=0, pylint=4), {"static.lint": "failed"}, says="pylint"),
+    case("lint-of-other-code", "static", ran(head="0" * 40, ruff=0), {"static.lint": "malformed"}),
+    case("no-tool-was-run", "static", ran(), {"static.lint": "malformed"}),
+    case("lint-never-ran", "static", lambda project: project.settings(
+        '[tool.toolkit.gates]\nstatic = ["lint"]\n'), {"static.lint": "missing"}, says="run: nox -s lint"),
     case("quarantine-malformed", "reliability", bad_quarantine, {"reliability.quarantine": "malformed"}),
 ]  # fmt: skip
 
@@ -419,5 +438,5 @@ def test_there_are_enough_cases_of_each_kind() -> None:
     """Forty at least, of every gate good and bad ones."""
     assert len(CASES) >= 40
     assert len({row.name for row in CASES}) == len(CASES)
-    for gate in ("coverage", "performance", "security", "reliability"):
+    for gate in GATES:
         assert {row.exit_code for row in CASES if row.gate == gate} == {0, 1}

@@ -362,7 +362,7 @@ def test_the_task_writes_what_the_gate_reads(
 
 
 def gates_state(config: Config) -> str:
-    from toolkit.gates.interleaving import code_state
+    from toolkit.gates.identity import code_state
 
     return code_state(config)
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from tests.gates.gated_project import Gated
 from toolkit.config import load_config
 from toolkit.config.gates import Gates
+from toolkit.gates.identity import code_state
 from toolkit.gates.inputs import read_paired
-from toolkit.gates.interleaving import Effort, code_state, interleave, noisy
+from toolkit.gates.interleaving import Effort, interleave, noisy
 from toolkit.gates.pairing import (
     Block,
     Paired,

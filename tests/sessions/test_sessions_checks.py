@@ -1,8 +1,15 @@
 """The checks, with their real tools, on a small project: green when it is clean, and every finding shown."""
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from tests.sessions.nox_project import Project
+from toolkit.config import parse_config
+from toolkit.errors import ConfigError
+from toolkit.sessions.tools import required_by_rows, row_commands
 
 NOXFILE = """
 import nox
@@ -26,6 +33,11 @@ build-backend = "hatchling.build"
 lint = ["ruff"]
 [tool.toolkit]
 source = ["checked"]
+"""
+
+CUSTOM = """
+[tool.toolkit.tools.own]
+command = ["python", "-c", "import sys; print(*sys.argv[1:])", "{reports}/own.json", "{source}"]
 """
 
 
@@ -55,12 +67,19 @@ def test_a_clean_project_passes_every_check(checked: Project) -> None:
 
 @pytest.mark.e2e
 def test_all_tools_run_although_the_first_finds_something(checked: Project) -> None:
-    checked.write("checked/__init__.py", "import os\ndef double( x ):\n    return 2*x\n")
+    checked.write("checked/__init__.py", "import sys\nimport os\ndef double( x ):\n    return 2*x\n")
+    checked.write("pyproject.toml", PYPROJECT + "[tool.toolkit.tools.isort]\n" + CUSTOM)
     done = checked.nox("-s", "lint", "typecheck", bare=False)
     assert done.returncode == 1
     assert "F401" in done.stdout
     assert "would be reformatted" in done.stdout.lower()
-    assert "lint: failed: ruff check, ruff format" in done.stdout
+    assert "lint: failed: ruff check, ruff format, isort" in done.stdout
+    assert "own: content" in done.stdout
+    reports = checked.root / "reports" / "lint"
+    assert (reports / "own.txt").read_text("utf-8").strip() == "reports/lint/own.json checked"
+    assert "+import os" in (reports / "isort.txt").read_text("utf-8")
+    ran = json.loads((reports / "tools.json").read_text("utf-8"))
+    assert ran["exit_codes"] == {"ruff check": 1, "ruff format": 1, "isort": 1, "own": 0}
     assert "Function is missing a type annotation" in done.stdout, "strict where nothing is configured"
 
 
@@ -69,3 +88,40 @@ def test_an_unknown_check_is_an_error_that_lists_the_valid(checked: Project) -> 
     checked.write("noxfile.py", noxfile)
     done = checked.nox("--list")
     assert "unknown check 'lnit' (did you mean 'lint'?); valid: audit, build, docs" in done.stdout
+
+
+def configured(tools: dict[str, Any]) -> Any:
+    table = {"source": ["src", "lib"], "tools": tools}
+    return parse_config({"tool": {"toolkit": table}}, root=Path("/nowhere"), environ={})
+
+
+def test_known_tools_only_have_to_be_named() -> None:
+    """Own keys are laid over; tools that nobody named stay away; places become words."""
+    config = configured({"black": {}, "pylint": {"command": ["pylint", "-E", "{source}"]}})
+    assert row_commands(config, "lint") == {"black": ["black", "--check", "--diff", "src", "lib"]}
+    assert row_commands(config, "typecheck") == {"pylint": ["pylint", "-E", "src", "lib"]}
+    assert required_by_rows(config, "typecheck") == ["pylint>=3.3"]
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ({}, "tool.toolkit.tools.mine.command: missing"),
+        ({"command": []}, "command: must not be empty"),
+        ({"command": ["x", "{sources}"]}, "unknown place 'sources' (did you mean 'source'?)"),
+        ({"command": ["pylint", "--exit-zero"]}, "with it the tool passes whatever it finds"),
+        ({"command": ["x"], "session": "build"}, "session = 'build'"),
+        ("pylint", "expected a table"),
+    ],
+)
+def test_mistakes_in_rows_are_named(row: Any, says: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        configured({"mine": row})
+    assert says in str(error.value)
+
+
+def test_names_of_rows_are_names_of_files() -> None:
+    with pytest.raises(ConfigError, match="a name has letters"):
+        configured({"../mine": {"command": ["x"]}})
+    with pytest.raises(ConfigError, match="tools"):
+        parse_config({"tool": {"toolkit": {"tools": 3}}}, root=Path(), environ={})

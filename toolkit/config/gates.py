@@ -24,6 +24,7 @@ SWITCHES = (
     "reliability.consistency",
     "reliability.flaky",
     "reliability.quarantine",
+    "static",
 )
 """What ``gates.off`` may name: a gate, or one of its checks."""
 
@@ -96,6 +97,8 @@ class Gates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """With fewer runs in the history nothing can be said, and the gate fails."""
     flaky_max: Count = 5
     """So many flaky tests are allowed beside those in quarantine."""
+    static: tuple[Literal["lint", "typecheck"], ...] = ()
+    """Sessions that must have passed on this very code."""
     waivers: Mapping[str, Waiver] = {}
     """What is tolerated, why, and until when; by a name of your choice."""
 

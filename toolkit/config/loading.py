@@ -18,6 +18,7 @@ from toolkit.config.profiles import BUILT_IN
 from toolkit.config.services import BUILT_IN_ENVIRONMENTS, BUILT_IN_SERVICES, service_mistakes
 from toolkit.config.settings import FOUND_FIELDS, Config, EnvironmentName
 from toolkit.config.smells import smell_mistakes
+from toolkit.config.tools import tool_mistakes, with_known_tools
 from toolkit.config.validation import convert, raise_mistakes, unknown
 from toolkit.errors import ConfigError
 
@@ -99,6 +100,7 @@ def parse_config(document: Mapping[str, Any], *, root: Path, environ: Mapping[st
     table["profiles"] = _with_built_ins(table.get("profiles", {}))
     table["services"] = _with_built_ins(table.get("services", {}), BUILT_IN_SERVICES)
     table["environments"] = _with_built_ins(table.get("environments", {}), BUILT_IN_ENVIRONMENTS)
+    table["tools"] = with_known_tools(table.get("tools", {}))
     if environ.get("TOOLKIT_HISTORY_URL"):
         table["history"] = environ["TOOLKIT_HISTORY_URL"]
     config = convert(table, Config, path=TABLE, where=where, forbidden=FOUND_FIELDS)
@@ -111,6 +113,7 @@ def parse_config(document: Mapping[str, Any], *, root: Path, environ: Mapping[st
             *smell_mistakes(config.smells),
             *maintenance_mistakes(config.maintenance),
             *gate_mistakes(config.gates),
+            *tool_mistakes(config.tools),
             *ci_mistakes(config.ci, {**config.services, **config.environments}, config.profiles),
         ],
         where,

@@ -15,6 +15,7 @@ from toolkit.config.pipeline import Notifications, Pipeline
 from toolkit.config.profiles import Percent, Profile
 from toolkit.config.services import Service, ServiceSet
 from toolkit.config.smells import Smells
+from toolkit.config.tools import Tool
 
 Version = Annotated[str, msgspec.Meta(pattern=r"^(?:\d+\.\d+t?|pypy\d*\.?\d+)$")]
 EnvironmentName = Literal["local", "ci", "staging"]
@@ -143,6 +144,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     maintenance: Maintenance = Maintenance()
     gates: Gates = Gates()
     audit: Audit = Audit()
+    tools: Mapping[str, Tool] = {}
+    """Further tools of the sessions lint and typecheck, by name."""
     ci: Ci = Ci()
 
     @property

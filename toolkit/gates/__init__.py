@@ -11,7 +11,9 @@
     turntaking     their side of it
     arms           one tree of files and its process
     security       findings of bandit, pip-audit and safety against a budget
+    static         lint and typecheck were content
     reliability    what the history says: consistency, flaky tests, quarantine
+    identity       which code a report is of
     waivers        findings that do not count until a day is over
     inputs         files of the tools → records; what is missing or malformed is said, never assumed
     newcode        git and diff-cover → which new lines were executed

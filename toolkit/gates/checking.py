@@ -5,13 +5,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from toolkit.config import Config
 from toolkit.errors import ChangesUnknown
-from toolkit.gates import coverage, inputs, performance, reliability, security
+from toolkit.gates import coverage, inputs, performance, reliability, security, static
 from toolkit.gates.newcode import base_revision, read_new_code
 from toolkit.gates.verdicts import Absent, Check, Gate, Report, Status, gate_of, off_check
 from toolkit.gates.waivers import uses
 from toolkit.impact.changes import base_of
 
-GATES = ("coverage", "performance", "security", "reliability")
+GATES = ("coverage", "performance", "security", "reliability", "static")
 
 
 def check_gates(
@@ -49,6 +49,7 @@ def _gate(
         "performance": lambda: _performance(config, today),
         "security": lambda: security.judge_security(inputs.read_sources(config), config.gates, today),
         "reliability": lambda: _reliability(config, today),
+        "static": lambda: _static(config),
     }
     return gate_of(name, judges[name]())
 
@@ -112,6 +113,13 @@ def _reliability(config: Config, today: dt.date) -> Iterator[Check]:
             ),
         },
     )
+
+
+def _static(config: Config) -> Iterator[Check]:
+    if not config.gates.static:
+        yield off_check("static", "no session is demanded ([tool.toolkit.gates] static)")
+    for session in config.gates.static:
+        yield static.judge_session(session, inputs.read_session(config, session))
 
 
 def _commit(config: Config) -> str:

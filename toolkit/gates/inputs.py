@@ -13,12 +13,14 @@ from toolkit.analysis.quarantine import Quarantine, parse_quarantine
 from toolkit.config import Config
 from toolkit.errors import ChangesUnknown, InputError, ToolkitError
 from toolkit.gates.coverage import Coverage, FileCoverage
-from toolkit.gates.interleaving import RESULT, code_state
+from toolkit.gates.identity import code_identity, code_state
+from toolkit.gates.interleaving import RESULT
 from toolkit.gates.pairing import Paired
 from toolkit.gates.performance import Benchmark, Benchmarks
 from toolkit.gates.reliability import RUN_TESTS, Reliability, reliability_of
 from toolkit.gates.security import Source
 from toolkit.gates.sources import source_of
+from toolkit.gates.static import TOOLS, Ran
 from toolkit.gates.verdicts import Absent
 from toolkit.history.imports import import_pending
 from toolkit.history.store import open_history
@@ -157,6 +159,21 @@ def read_paired(config: Config) -> Paired | Absent:
         return read_document(path, config.root, parse, remedy=RUN_PAIRED)
     except ChangesUnknown as error:
         return Absent(reason=error.message, remedy=f"run: {RUN_PAIRED}", source=path.name)
+
+
+def read_session(config: Config, session: str) -> Ran | Absent:
+    """Read how the tools of a session ended, and make sure that it is of this code."""
+
+    def parse(document: Any) -> Ran:
+        found = msgspec.convert(document, Ran)
+        if (found.head, found.state) != code_identity(config):
+            raise ValueError(f"it is of other code: {found.head[:12]}, or of other changes beside it")
+        if not found.exit_codes:
+            raise ValueError("no tool was run")
+        return found
+
+    path = config.reports_dir / session / TOOLS
+    return read_document(path, config.root, parse, remedy=f"nox -s {session}")
 
 
 def read_sources(config: Config) -> dict[str, Source | Absent]:

@@ -5,7 +5,6 @@ as it is, changes that are not committed included.
 """
 
 import contextlib
-import hashlib
 import random
 import shlex
 import subprocess
@@ -18,10 +17,10 @@ import msgspec
 from toolkit.config import Config
 from toolkit.errors import ChangesUnknown, EnvironmentFailed
 from toolkit.gates.arms import Arm, Measured, require_own, start_of
-from toolkit.gates.globs import matches_path
+from toolkit.gates.identity import code_state
 from toolkit.gates.lockstep import NO_TESTS, Pace, Player, names_of, playing, take_turns
 from toolkit.gates.pairing import Block, Paired, block_of, blocks_needed, compare
-from toolkit.impact.changes import base_of, old_contents
+from toolkit.impact.changes import base_of
 
 RESULT = "performance.json"
 """In the reports folder."""
@@ -189,21 +188,3 @@ def _prepare(command: str, tree: Path) -> None:
     if done.returncode:
         last = "\n".join(done.stdout.strip().splitlines()[-15:])
         raise EnvironmentFailed(f"--prepare ended with exit code {done.returncode} in {tree}:\n{last}")
-
-
-def code_state(config: Config) -> str:
-    """Return a fingerprint of what in source and tests differs from the commit; empty when nothing does."""
-    mine = [*config.source, *config.tests]
-    changed = sorted(
-        path
-        for path in old_contents(config.root, "HEAD..HEAD")
-        if any(matches_path(path, folder) for folder in mine)
-    )
-    if not changed:
-        return ""
-    digest = hashlib.sha256()
-    for path in changed:
-        file = config.root / path
-        digest.update(path.encode("utf-8", "surrogateescape") + b"\0")
-        digest.update(hashlib.sha256(file.read_bytes()).digest() if file.is_file() else b"gone")
-    return digest.hexdigest()[:16]

@@ -18,25 +18,25 @@ from toolkit.sessions.gates import gates
 from toolkit.sessions.guarding import guarded
 from toolkit.sessions.load import load
 from toolkit.sessions.sbom import write_sbom
-from toolkit.sessions.tools import install_tools, run_all
+from toolkit.sessions.tools import install_tools, required_by_rows, run_all, run_side_by_side
 
 Check = Callable[[nox.Session, Config], None]
 
 
 def lint(session: nox.Session, config: Config) -> None:
-    """Check style, format and layers: ruff, ruff format, import-linter."""
-    install_tools(session, config, "lint")
-    commands = [["ruff", "check", "."], ["ruff", "format", "--check", "."]]
+    """Check style, format and layers: ruff, ruff format, import-linter, and further tools of the config."""
+    install_tools(session, config, "lint", more=required_by_rows(config, "lint"))
+    commands = {"ruff check": ["ruff", "check", "."], "ruff format": ["ruff", "format", "--check", "."]}
     if is_configured(config, "importlinter", ".importlinter"):
-        commands.append(["lint-imports"])
-    run_all(session, commands)
+        commands["lint-imports"] = ["lint-imports"]
+    run_side_by_side(session, config, "lint", commands)
 
 
 def typecheck(session: nox.Session, config: Config) -> None:
-    """Check types: mypy, as the project configures it, else strict over its source."""
-    install_tools(session, config, "typecheck", project=True)
+    """Check types: mypy, as the project configures it, else strict over its source, and further tools."""
+    install_tools(session, config, "typecheck", project=True, more=required_by_rows(config, "typecheck"))
     what = [] if is_configured(config, "mypy", "mypy.ini") else ["--strict", *config.source]
-    run_all(session, [["mypy", *what, *session.posargs]])
+    run_side_by_side(session, config, "typecheck", {"mypy": ["mypy", *what, *session.posargs]})
 
 
 def docs(session: nox.Session, config: Config) -> None:

@@ -3,15 +3,24 @@
 They come from a dependency group named as the session; a project without such a group gets defaults.
 """
 
+import os
+import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import msgspec
 import nox
 from nox.command import CommandFailed
 
 from toolkit.config import Config
 from toolkit.config.needs import read_document
+from toolkit.gates.identity import code_identity
+from toolkit.gates.static import TOOLS, Ran
+from toolkit.reports.writing import place
 from toolkit.sessions.guarding import fail
-from toolkit.sessions.requirements import group_requirements
+from toolkit.sessions.requirements import group_requirements, installable
+from toolkit.sessions.running import exit_code_of
 
 DEFAULT_TOOLS: Mapping[str, tuple[str, ...]] = {
     "lint": ("ruff>=0.9", "import-linter>=2.1"),
@@ -42,11 +51,74 @@ def install_tools(
     known = name in document.get("dependency-groups", {})
     arguments = list(group_requirements(document, [name]) if known else DEFAULT_TOOLS[name])
     arguments += more
-    if project:
+    if project and installable(config.root, document):
         arguments += ["-e", "."]
     for file in config.install.constraints:
         arguments += ["-c", file]
     session.install(*arguments)
+
+
+def required_by_rows(config: Config, name: str) -> list[str]:
+    """Return what the rows of ``[tool.toolkit.tools]`` for a session need."""
+    return [package for tool in config.tools.values() if tool.session == name for package in tool.requires]
+
+
+def row_commands(config: Config, name: str) -> dict[str, list[str]]:
+    """Return the commands of the rows for a session; each place in braces becomes the words it stands for."""
+    places = {
+        "{source}": list(config.source),
+        "{tests}": [folder for folder in config.tests if (config.root / folder).exists()],
+        "{reports}": [f"{config.reports}/{name}"],
+    }
+    return {
+        label: [part for word in tool.command for part in places.get(word, [_with_reports(word, places)])]
+        for label, tool in config.tools.items()
+        if tool.session == name
+    }
+
+
+def _with_reports(word: str, places: Mapping[str, Sequence[str]]) -> str:
+    return word.replace("{reports}", places["{reports}"][0])
+
+
+def run_side_by_side(
+    session: nox.Session, config: Config, name: str, commands: Mapping[str, Sequence[str]]
+) -> None:
+    """Run the session's own tools and the rows of the configuration at once; fail if any found something.
+
+    What each printed is shown in turn and kept in ``reports/<session>/<tool>.txt``; how each ended in
+    ``tools.json`` there, which ``gates.static`` reads.
+    """
+    commands = {**commands, **row_commands(config, name)}
+    folder = config.reports_dir / name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / TOOLS).unlink(missing_ok=True)
+    head, state = code_identity(config)
+
+    def run_one(label: str) -> int:
+        with report_of(folder, label).open("w", encoding="utf-8") as stream:
+            try:
+                session.run(*commands[label], env={"PYTHONDONTWRITEBYTECODE": None}, stdout=stream)
+            except CommandFailed as error:
+                return exit_code_of(error)
+        return 0
+
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        codes = dict(zip(commands, pool.map(run_one, commands), strict=True))
+    for label, code in codes.items():
+        session.log("%s: %s", label, f"exit code {code}" if code else "content")
+        sys.stdout.write(report_of(folder, label).read_text(encoding="utf-8", errors="backslashreplace"))
+    sys.stdout.flush()
+    ran = Ran(session=name, head=head, state=state, exit_codes=codes)
+    place(folder / TOOLS, [msgspec.json.format(msgspec.json.encode(ran), indent=2).decode(), "\n"])
+    failed = [label for label, code in codes.items() if code]
+    if failed:
+        fail(session, f"failed: {', '.join(failed)}")
+
+
+def report_of(folder: Path, label: str) -> Path:
+    """Return where the output of a tool is kept."""
+    return folder / f"{label.replace(' ', '-')}.txt"
 
 
 def run_all(session: nox.Session, commands: Sequence[Sequence[str]]) -> None:

@@ -83,7 +83,7 @@ def check(
     annotations: bool = False,
     json: bool = False,
 ) -> None:
-    """Judge coverage, performance, security and reliability; exit code 1 when a gate fails."""
+    """Judge coverage, performance, security, reliability, static checks; exit code 1 when a gate fails."""
     given = {option: value for option, value in locals().items() if option in _THRESHOLDS and value != ""}
     wrong = [name for name in only if name not in GATES]
     if wrong:

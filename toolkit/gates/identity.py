@@ -1,0 +1,34 @@
+"""Which code a report is of: a commit, and what differs from it in source and tests."""
+
+import hashlib
+
+from toolkit.config import Config
+from toolkit.errors import ChangesUnknown
+from toolkit.gates.globs import matches_path
+from toolkit.impact.changes import base_of, old_contents
+
+
+def code_identity(config: Config) -> tuple[str, str]:
+    """Return commit and fingerprint of the code on disk; both are empty where there is no git."""
+    try:
+        return base_of(config.root, "HEAD..HEAD"), code_state(config)
+    except ChangesUnknown:
+        return "", ""
+
+
+def code_state(config: Config) -> str:
+    """Return a fingerprint of what in source and tests differs from the commit; empty when nothing does."""
+    mine = [*config.source, *config.tests]
+    changed = sorted(
+        path
+        for path in old_contents(config.root, "HEAD..HEAD")
+        if any(matches_path(path, folder) for folder in mine)
+    )
+    if not changed:
+        return ""
+    digest = hashlib.sha256()
+    for path in changed:
+        file = config.root / path
+        digest.update(path.encode("utf-8", "surrogateescape") + b"\0")
+        digest.update(hashlib.sha256(file.read_bytes()).digest() if file.is_file() else b"gone")
+    return digest.hexdigest()[:16]
