@@ -126,7 +126,7 @@ def test_a_long_answer_is_cut_and_a_nameless_probe_works(clock: Clock) -> None:
 
     with pytest.raises(AssertionError, match="Probe"):
         eventually(Probe(), within=0)
-    compiled = eval("lambda: []")
+    compiled = eval(compile("lambda: []", "<no file>", "eval"))
     with pytest.raises(AssertionError, match="the probe: not so"):
         eventually(compiled, within=0)
     with pytest.raises(AssertionError, match="…"):
