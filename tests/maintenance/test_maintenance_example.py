@@ -162,7 +162,7 @@ def test_exactly_the_garbage_goes_and_the_second_run_finds_nothing(
     child, databases = started(DATABASES, server.url, lines=2)
     end(child)
     while any(f"{number:016x}" in name for number in living_owners(server) for name in databases):
-        time.sleep(0.01)  # toolkit: ignore[TS102] the server notices a dead client in its own time
+        time.sleep(0.01)  # the server notices a dead client in its own time
     child, _ = started(SERVICES, str(project), runtime, lines=1)
     end(child)
     old = [recorded(project, "20250101T000000-aaaaaa", 400), recorded(project, "20261101T000000-bbbbbb", 9)]
