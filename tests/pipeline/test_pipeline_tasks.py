@@ -1,5 +1,6 @@
 """``invoke pipeline.*`` with real Nox sessions: what people read, scripts rely on, and a kill leaves."""
 
+import io
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ from tests.pipeline.conftest import planned
 from toolkit.leases.owners import process_start
 from toolkit.pipeline.plan import PipelinePlan, PlannedStage
 from toolkit.pipeline.state import new_state
-from toolkit.tasks.pipeline_view import HEARTBEAT, Lines, Picture
+from toolkit.tasks.pipeline_view import HEARTBEAT, Lines, Picture, watching
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -180,6 +181,24 @@ def test_a_killed_pipeline_is_resumed_where_it_was(project: Path, invoke: Run) -
     assert "unit begins" not in out
 
 
+def test_good_news_is_told_only_to_who_wants_it(
+    project: Path, invoke: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And without Apprise it is said that nobody was told; the verdict stays."""
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    monkeypatch.setenv("TOOLKIT_NOTIFY", "json://127.0.0.1:9")
+    code, out, err = invoke("pipeline.run", "--stage", "fast")
+    assert code == 0, out + err
+    assert "nobody was told: a notification needs the package 'apprise'" in err
+    with (project / "pyproject.toml").open("a") as stream:
+        stream.write('[tool.toolkit.notifications]\non = "failure"\n')
+    code, out, err = invoke("pipeline.run", "--stage", "fast", "--json")
+    assert (code, json.loads(out)["verdict"]) == (0, "passed")
+    assert "nobody was told" not in err
+    assert json.loads(invoke("pipeline.resume", "--json")[1])["verdict"] == "passed"
+    assert json.loads(invoke("pipeline.resume", "--json", "--dry-run")[1])["tries"] == 1
+
+
 def test_only_one_pipeline_at_a_time(project: Path, invoke: Run) -> None:
     from toolkit.config import load_config
     from toolkit.pipeline.state import alone
@@ -188,6 +207,16 @@ def test_only_one_pipeline_at_a_time(project: Path, invoke: Run) -> None:
         code, _, err = invoke("pipeline.resume")
     assert code == 2
     assert "a pipeline of this project is running" in err
+
+
+class Terminal(io.TextIOWrapper):
+    """A file that says it is a terminal."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path.open("wb"), encoding="utf-8")
+
+    def isatty(self) -> bool:
+        return True
 
 
 def test_a_terminal_sees_a_table_and_a_long_pipe_a_sign_of_life(tmp_path: Path) -> None:
@@ -204,8 +233,16 @@ def test_a_terminal_sees_a_table_and_a_long_pipe_a_sign_of_life(tmp_path: Path) 
             picture.look(())
             picture.ended(state.stages[0], step)
         lines = Lines(console)
+        lines.look(())
         lines._spoke -= HEARTBEAT
         lines.look(())
+        with watching(state, stream) as watcher:
+            assert isinstance(watcher, Lines), "a file is no terminal"
+    with Terminal(tmp_path / "terminal") as terminal, watching(state, terminal) as watcher:
+        assert isinstance(watcher, Picture)
+        watcher.look(())
+        watcher.look(())
+    assert "pipeline id" in (tmp_path / "terminal").read_text()
     screen = (tmp_path / "screen").read_text()
     for words in ("the last words", "exit code 1", "left out", "pending", "still running"):
         assert words in screen
