@@ -15,6 +15,7 @@ from typing import Self, Unpack
 
 from toolkit.errors import HistoryDamaged
 from toolkit.history import checks, pruning, queries, reading, recent, writing
+from toolkit.history import measured as measures
 from toolkit.history import usage as needs
 from toolkit.history.answers import (
     Chosen,
@@ -120,6 +121,11 @@ class History:
         """Return set-up time, CPU time and memory of every test in the newest runs."""
         with self.database.reading():
             return needs.usage(self.database, runs=runs)
+
+    def measured(self, *, runs: int = measures.RUNS) -> tuple[measures.Measured, ...]:
+        """Return what tests measured in the newest runs, oldest first."""
+        with self.database.reading():
+            return measures.measured(self.database, runs=runs)
 
     def run_shapes(self, limit: int = 20) -> tuple[needs.RunShape, ...]:
         """Return how the newest finished runs spent their time, newest first."""

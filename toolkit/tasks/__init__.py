@@ -18,6 +18,7 @@ from toolkit.tasks import (
     history,
     load,
     maintenance,
+    performance,
     pipeline,
     plan,
     predict,
@@ -44,6 +45,7 @@ ns.add_collection(history.ns, "history")
 ns.add_collection(pipeline.ns, "pipeline")
 ns.add_collection(load.ns, "load")
 ns.add_collection(maintenance.ns, "maintenance")
+ns.add_collection(performance.ns, "performance")
 ns.add_collection(plan.ns, "plan")
 ns.add_collection(predict.ns, "predict")
 ns.add_collection(reports.ns, "reports")
