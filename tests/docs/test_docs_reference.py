@@ -84,3 +84,12 @@ def test_every_task_that_is_named_exists() -> None:
     }
     assert len(named) > 50
     assert sorted(where for where in named if where[1] not in known) == []
+
+
+def test_the_architecture_answers_where_is_what() -> None:
+    """At least twenty questions of a newcomer, each with the file that answers it."""
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([^|]+\?) \| (.*) \|$", text, re.MULTILINE)
+    assert len(rows) >= 20
+    assert len({question for question, _ in rows}) == len(rows)
+    assert [question for question, files in rows if "`toolkit/" not in files] == []

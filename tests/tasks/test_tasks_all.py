@@ -1,5 +1,7 @@
 """What every task promises: each option described, ``--json`` beside tables, completion in every shell."""
 
+import ast
+import functools
 import inspect
 import json
 import os
@@ -66,24 +68,41 @@ def test_every_task_that_prints_a_table_prints_json_too() -> None:
     without = sorted(
         name
         for name, task in TASKS.items()
-        if prints_table(inspect.unwrap(task.body))
-        and "json" not in {each.name for each in task.get_arguments()}
+        if prints_table(*place_of(task)) and "json" not in {each.name for each in task.get_arguments()}
     )
     assert without == []
 
 
-def prints_table(body: Any, seen: frozenset[str] = frozenset()) -> bool:
-    text = inspect.getsource(body)
-    if re.search(r"\bprint_table\(|\bTable\(", text):
-        return True
-    near = {name: value for name, value in vars(inspect.getmodule(body)).items() if inspect.isfunction(value)}
-    called = [near[name] for name in re.findall(r"\b(\w+)\(", text) if name in near and name not in seen]
-    return any(prints_table(inspect.unwrap(each), seen | {each.__name__}) for each in called)
+def place_of(task: Any) -> tuple[str, str]:
+    """Return module and name of the function of a task."""
+    body = inspect.unwrap(task.body)
+    return body.__module__, body.__name__
+
+
+@functools.cache
+def functions_of(module: str) -> dict[str, str]:
+    """Return the source of each function of a module; each file is parsed once."""
+    text = Path(sys.modules[module].__file__ or "").read_text(encoding="utf-8")
+    functions = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef))
+    return {node.name: ast.get_source_segment(text, node) or "" for node in functions}
+
+
+def prints_table(module: str, name: str) -> bool:
+    """Tell whether a function prints a table, or a function of its module that it calls."""
+    near, seen, left = functions_of(module), set[str](), [name]
+    while left:
+        text = near[left.pop()]
+        if re.search(r"\bprint_table\(|\bTable\(", text):
+            return True
+        called = {word for word in re.findall(r"(?<![.\w])(\w+)\(", text) if word in near} - seen
+        seen |= called
+        left += called
+    return False
 
 
 def test_the_search_for_tables_finds_them() -> None:
-    assert prints_table(inspect.unwrap(TASKS["history.runs"].body))
-    assert not prints_table(inspect.unwrap(TASKS["reports.dashboard"].body))
+    assert prints_table(*place_of(TASKS["history.runs"]))
+    assert not prints_table(*place_of(TASKS["reports.dashboard"]))
 
 
 def test_a_wrong_command_line_ends_with_its_own_code(capsys: pytest.CaptureFixture[str]) -> None:
