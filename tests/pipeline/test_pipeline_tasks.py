@@ -219,7 +219,11 @@ class Terminal(io.TextIOWrapper):
         return True
 
 
-def test_a_terminal_sees_a_table_and_a_long_pipe_a_sign_of_life(tmp_path: Path) -> None:
+def test_a_terminal_sees_a_table_and_a_long_pipe_a_sign_of_life(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "TERM"):
+        monkeypatch.delenv(name, raising=False)
     plan = PipelinePlan(stages=(planned("a b"), PlannedStage(name="c", left_out="no URL")))
     state = new_state("id", plan, 0.0)
     step = state.stages[0].steps[0]

@@ -86,7 +86,7 @@ class Picture:
 def watching(state: PipelineState, stream: TextIO) -> Iterator[Watcher]:
     """Show a pipeline while it runs, as fits where the text goes."""
     console = Console(file=stream)
-    if not console.is_terminal:
+    if not stream.isatty():  # not what rich thinks: FORCE_COLOR wants colours in a log, not pictures
         yield Lines(console)
         return
     with Live(picture(state, ()), console=console, auto_refresh=False) as live:
