@@ -19,6 +19,7 @@ A project's noxfile calls :func:`add_profile_sessions`. One file per step of a s
     queueing       sessions that run after others
     checks         lint, typecheck, audit, docs, build, gates
     audit          risky code, known vulnerabilities
+    fuzz           random requests by the API's own document
     load           load scenarios on the project's running server
     gates          may this be merged
     tools          what the checks install, and how they run

@@ -14,6 +14,7 @@ from toolkit.config.needs import read_document
 from toolkit.config.validation import unknown
 from toolkit.errors import UsageError
 from toolkit.sessions.audit import audit
+from toolkit.sessions.fuzz import fuzz
 from toolkit.sessions.gates import gates
 from toolkit.sessions.guarding import guarded
 from toolkit.sessions.load import load
@@ -74,6 +75,7 @@ CHECKS: Mapping[str, Check] = {
     "build": build,
     "gates": gates,
     "load": load,
+    "fuzz": fuzz,
 }
 """The sessions this module can declare."""
 

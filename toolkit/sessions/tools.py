@@ -28,6 +28,7 @@ DEFAULT_TOOLS: Mapping[str, tuple[str, ...]] = {
     "audit": ("bandit>=1.8", "pip-audit>=2.8"),
     "docs": ("mkdocs>=1.6", "zensical>=0.0.73"),
     "load": ("locust>=2.32",),
+    "fuzz": ("schemathesis>=4",),
     "build": ("build>=1.2", "twine>=6", "check-wheel-contents>=0.6"),
 }
 """What a session installs when the project has no dependency group of its name."""
