@@ -288,6 +288,20 @@ def test_processes_that_collect_other_tests_are_told(project: Path, monkeypatch:
     assert outcome.items[0].why == "misses 2, has 0 more; first: a"
 
 
+def test_the_page_is_inert_whatever_files_are_called(project: Path, invoke: Run) -> None:
+    name = "</script><script>alert(1)<!--"
+    report(project, f"{name.replace('/', '_')}\n.txt", 31)
+    code, _, _ = invoke("maintenance.weekly", "--step", "artifacts")
+    assert code == 0
+    page = (project / "reports" / "maintenance.html").read_text("utf-8")
+    _, _, data = page.partition('<script id="data" type="application/json">')
+    told = json.loads(data.partition("</script>")[0])
+    assert told["steps"][0]["items"][0]["what"].startswith("reports/<_script><script>alert(1)")
+    assert page.count("<script") == 2
+    assert "default-src 'none'" in page
+    assert json.loads((project / "reports" / "maintenance.json").read_text("utf-8")) == told
+
+
 def test_the_schedule_is_printed(project: Path, invoke: Run) -> None:
     code, out, _ = invoke("maintenance.schedule", "cron", "--at", "Sun 04:00", "--python", "py")
     assert (code, out) == (0, f"0 4 * * 0 cd {project} && py -m toolkit.program maintenance.weekly\n")

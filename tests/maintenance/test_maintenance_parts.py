@@ -118,6 +118,7 @@ def test_tests_are_counted_by_kind_and_the_trend_is_told(tmp_path: Path) -> None
     assert (first.now.tests, first.now.skipped, first.now.xfail, first.now.files) == (5, 1, 1, 2)
     assert first.unreadable == ("tests/test_broken.py",)
     assert first.last is None
+    assert (config.state_dir / ".gitignore").read_text() == "*\n"
     made(tmp_path / "tests/unit/test_c.py", 0, "def test_c(): assert 1\n")
     take_inventory(config, now=NOW - DAY, keep=True)
     with (config.state_dir / "inventory.jsonl").open("a") as stream:

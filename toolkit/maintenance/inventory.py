@@ -126,6 +126,9 @@ def _earlier(path: Path) -> list[Count]:
 
 def _remember(path: Path, counts: Sequence[Count]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    ignore = path.parent / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n", encoding="utf-8")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.write_bytes(b"".join(msgspec.json.encode(count) + b"\n" for count in counts[-_KEPT:]))
     temporary.replace(path)

@@ -23,7 +23,12 @@ _UNSAFE = re.compile("[<>&\u2028\u2029]")
 
 def page(summary: Summary) -> Iterator[str]:
     """Yield the text of the page piece by piece."""
-    template = files("toolkit.reports").joinpath("templates/report.html").read_text("utf-8")
+    return filled("report.html", page_data(summary))
+
+
+def filled(name: str, data: object) -> Iterator[str]:
+    """Yield a template with its data and its policy, piece by piece."""
+    template = files("toolkit.reports").joinpath(f"templates/{name}").read_text("utf-8")
     head, marker, tail = template.partition("@@DATA@@")
     assert marker, "the template has a place for the data"  # noqa: S101 - our own file
     style, script = _inline(template, "style"), _inline(template, "script")
@@ -31,7 +36,7 @@ def page(summary: Summary) -> Iterator[str]:
         f"default-src 'none'; style-src {style}; script-src {script}; base-uri 'none'; form-action 'none'"
     )
     yield head.replace("@@POLICY@@", policy)
-    yield escaped(page_data(summary))
+    yield escaped(data)
     yield tail
 
 

@@ -19,11 +19,12 @@ from toolkit.maintenance.report import SIGNS, markdown
 from toolkit.maintenance.schedules import KINDS, parse_moment
 from toolkit.maintenance.schedules import schedule as written
 from toolkit.maintenance.steps import Maintained, StepReport, run_steps
+from toolkit.reports.page import filled
 from toolkit.reports.writing import place
 from toolkit.tasks.door import Body, print_json, task
 from toolkit.tasks.maintenance_steps import BODIES, Asked, asked_now, ways
 
-JSON, MARKDOWN = "maintenance.json", "maintenance.md"
+JSON, MARKDOWN, HTML = "maintenance.json", "maintenance.md", "maintenance.html"
 _COMMON = {
     "dry_run": "print exactly what would be done; change nothing",
     "python": "the Python that runs the project's tests; default: the newest Nox environment, else this one",
@@ -101,6 +102,7 @@ def _write(config: Config, done: Maintained) -> None:
     encoded = msgspec.json.format(msgspec.json.encode(_described(done)), indent=2).decode()
     place(config.reports_dir / JSON, [encoded, "\n"])
     place(config.reports_dir / MARKDOWN, [markdown(done)])
+    place(config.reports_dir / HTML, filled("maintenance.html", _described(done)))
 
 
 def _single(name: str) -> "Task[Body]":
