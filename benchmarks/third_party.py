@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tarfile
 import textwrap
 import time
@@ -244,7 +245,10 @@ def main() -> int:
     parser.add_argument("--python", nargs="+", choices=PYTHONS, default=list(PYTHONS))
     parser.add_argument("--workers", nargs="+", default=["0", "2"], help="0, a number, or auto")
     parser.add_argument(
-        "--folder", type=Path, default=CACHE / "work", help="where the copies are made and left"
+        "--folder",
+        type=Path,
+        default=Path(tempfile.gettempdir(), "toolkit-third-party"),
+        help="where the copies are made: outside of this project, whose pytest settings would count there",
     )
     parser.add_argument("--json", action="store_true", help="print JSON lines only")
     options = parser.parse_args()
