@@ -15,8 +15,8 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import tarfile
+import tempfile
 import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
