@@ -107,11 +107,13 @@ def test_cpu_counts_threads_and_children(tracker: Tracker) -> None:
     waited = used(tracker)
     assert 0.14 <= waited.children_cpu < 5
     assert waited.processes >= 1
-    with subprocess.Popen(
-        [sys.executable, "-c", BURN + "print(1, flush=True)\ninput()"], stdin=-1, stdout=-1
-    ) as child:
+    program = f"input()\n{BURN}print(1, flush=True)\ninput()"
+    with subprocess.Popen([sys.executable, "-c", program], stdin=-1, stdout=-1) as child:
+        assert child.stdin is not None
         assert child.stdout is not None
         with tracker.block():
+            child.stdin.write(b"\n")
+            child.stdin.flush()
             child.stdout.readline()
         running = used(tracker)
         with tracker.block():
@@ -152,8 +154,8 @@ def test_what_is_read_and_written_is_counted(tracker: Tracker, tmp_path: Path) -
     with tracker.block():
         (tmp_path / "file").write_bytes(b"x" * MB)
         (tmp_path / "file").read_bytes()
-    assert MB <= used(tracker).written < 2 * MB
-    assert MB <= used(tracker).read < 2 * MB
+    assert MB <= used(tracker).written < 10 * MB  # the sampling reads and writes a little, too
+    assert MB <= used(tracker).read < 10 * MB
 
 
 def test_python_objects_are_followed_when_asked_for(tracker: Tracker) -> None:
