@@ -82,6 +82,7 @@ def test_built_hidden_and_foreign_folders_are_not_looked_into(tmp_path: Path) ->
     folders = ("build", ".tox", "node_modules", "x.egg-info", "docs", "a/b/c/d/e/f/g")
     layout(tmp_path, *(f"{folder}/test_a.py" for folder in folders), "mine/test_a.py", "theirs/test_a.py")
     (tmp_path / "theirs" / "pyvenv.cfg").touch()
+    (tmp_path / "test_gone.py").symlink_to("nowhere")
     assert list(find_files(tmp_path, ["test_*.py"])) == ["mine/test_a.py"]
 
 

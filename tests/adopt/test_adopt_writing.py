@@ -58,6 +58,12 @@ def test_a_file_that_cannot_be_extended_is_told_and_left(before: bytes) -> None:
         appended(before, "[tool.toolkit]\n", Path("pyproject.toml"))
 
 
+def test_a_pyproject_that_is_no_text_is_told(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match="not valid TOML"):
+        propose(tmp_path)
+
+
 def test_a_pyproject_that_is_no_toml_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not valid TOML"):
         project(tmp_path, {"pyproject.toml": "[project\n"})

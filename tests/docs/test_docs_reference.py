@@ -75,7 +75,9 @@ def test_every_task_that_is_named_exists() -> None:
     """
     known = {f"{space}.{task}" for space, tasks in ns.collections.items() for task in tasks.task_names}
     known |= set(ns.task_names)
-    pattern = re.compile(r"invoke ([a-z]+\.[a-z-]*[a-z])\b|(?<!an )\binvoke ([a-z][a-z-]*)(?![a-z-]|\.\S)")
+    pattern = re.compile(
+        r"(?:invoke|toolkit) ([a-z]+\.[a-z-]*[a-z])\b|(?<!an )\binvoke ([a-z][a-z-]*)(?![a-z-]|\.\S)"
+    )
     texts = [*PAGES, *(ROOT / "toolkit").rglob("*.py"), ROOT / "README.md"]
     named = {
         (str(text.relative_to(ROOT)), dotted or alone)

@@ -216,7 +216,8 @@ def find_files(root: Path, patterns: Iterable[str]) -> Iterator[str]:
             and not (Path(folder) / name / "pyvenv.cfg").exists()
         )
         for name in files:
-            if any(fnmatch.fnmatch(name, pattern) for pattern in patterns):
+            readable = os.access(Path(folder) / name, os.R_OK)  # editors leave links to nothing
+            if readable and any(fnmatch.fnmatch(name, pattern) for pattern in patterns):
                 yield (here / name).as_posix()
 
 

@@ -72,7 +72,7 @@ def propose(root: Path, installed: Iterable[str] = ()) -> Proposal:
     """
     try:
         document = read_document(root)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{root / 'pyproject.toml'}: not valid TOML: {error}") from error
     layout = read_layout(root, document)
     texts = [root / file for file in (*layout.files, *_conftests(layout))][:MANY]
