@@ -2,7 +2,7 @@
 
 Where no group, extra or file bears the name of the tests, the places are read that other tools use: tox,
 hatch, poetry, pdm, ``setup.py``. What a test imports or asks for is looked up in the short tables of
-widespread packages below. A name that was merely seen in an ``import`` is never installed: anybody may own it
+widespread packages in :mod:`toolkit.adopt.known`. A name that was merely seen in an ``import`` is never installed: anybody may own it
 in the index.
 """
 
@@ -15,90 +15,15 @@ from typing import Any
 
 import msgspec
 
+from toolkit.adopt.known import (
+    KNOWN_FIXTURES,
+    KNOWN_IMPORTS,
+    KNOWN_KEYS,
+    KNOWN_MARKERS,
+    KNOWN_OPTIONS,
+)
 from toolkit.config.needs import DEVELOPER_NAMES, TEST_NAMES, canonical, find_test_requirements
 from toolkit.config.pytest_settings import PytestSettings, read_ini
-
-KNOWN_IMPORTS = {
-    "aioresponses": "aioresponses",
-    "anyio": "anyio",
-    "attr": "attrs",
-    "django": "django",
-    "faker": "faker",
-    "flaky": "flaky",
-    "freezegun": "freezegun",
-    "httpx": "httpx",
-    "hypothesis": "hypothesis",
-    "mock": "mock",
-    "moto": "moto",
-    "nose2": "nose2",
-    "numpy": "numpy",
-    "pandas": "pandas",
-    "parameterized": "parameterized",
-    "pretend": "pretend",
-    "psutil": "psutil",
-    "pytest_asyncio": "pytest-asyncio",
-    "pytest_mock": "pytest-mock",
-    "requests": "requests",
-    "requests_mock": "requests-mock",
-    "respx": "respx",
-    "responses": "responses",
-    "time_machine": "time-machine",
-    "trio": "trio",
-    "yaml": "pyyaml",
-}
-"""Import name → distribution, of what tests often import and projects often forget to declare."""
-
-KNOWN_FIXTURES = {
-    "aiohttp_client": "pytest-aiohttp",
-    "benchmark": "pytest-benchmark",
-    "faker": "faker",
-    "freezer": "pytest-freezer",
-    "httpbin": "pytest-httpbin",
-    "httpserver": "pytest-httpserver",
-    "httpx_mock": "pytest-httpx",
-    "mocker": "pytest-mock",
-    "requests_mock": "requests-mock",
-    "respx_mock": "respx",
-    "snapshot": "syrupy",
-    "time_machine": "time-machine",
-}
-"""Fixture → the distribution whose plugin has it."""
-
-KNOWN_MARKERS = {
-    "anyio": "anyio",
-    "asyncio": "pytest-asyncio",
-    "benchmark": "pytest-benchmark",
-    "django_db": "pytest-django",
-    "trio": "pytest-trio",
-    "twisted": "pytest-twisted",
-    "vcr": "pytest-recording",
-}
-"""Marker → the distribution whose plugin acts on it."""
-
-KNOWN_KEYS = {
-    "asyncio_mode": "pytest-asyncio",
-    "asyncio_default_fixture_loop_scope": "pytest-asyncio",
-    "django_settings_module": "pytest-django",
-    "env": "pytest-env",
-    "mypy_plugin_ini": "pytest-mypy-plugins",
-    "trio_mode": "pytest-trio",
-}
-"""Configuration key → the distribution whose plugin reads it; others refuse it."""
-
-KNOWN_OPTIONS = {
-    "--asyncio-mode": "pytest-asyncio",
-    "--benchmark": "pytest-benchmark",
-    "--cov": "pytest-cov",
-    "--ds": "pytest-django",
-    "--flake8": "pytest-flake8",
-    "--mypy": "pytest-mypy",
-    "--randomly": "pytest-randomly",
-    "--reruns": "pytest-rerunfailures",
-    "--snapshot": "syrupy",
-    "--socket": "pytest-socket",
-    "--disable-socket": "pytest-socket",
-}
-"""Start of an argument in addopts → the distribution whose plugin understands it."""
 
 _NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 

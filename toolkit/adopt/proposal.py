@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
+from toolkit.adopt.known import KNOWN_MARKERS
 from toolkit.adopt.layout import Layout, find_files, read_layout, top_of
-from toolkit.adopt.needs import KNOWN_MARKERS, Needs, Used, declared_names, find_needs, read_used
+from toolkit.adopt.needs import Needs, Used, declared_names, find_needs, read_used
 from toolkit.adopt.surroundings import Server, find_servers
 from toolkit.config.loading import SUPPORTED_PYTHONS
 from toolkit.config.needs import find_test_requirements, read_document
