@@ -2,8 +2,8 @@
 
 Where no group, extra or file bears the name of the tests, the places are read that other tools use: tox,
 hatch, poetry, pdm, ``setup.py``. What a test imports or asks for is looked up in the short tables of
-widespread packages in :mod:`toolkit.adopt.known`. A name that was merely seen in an ``import`` is never installed: anybody may own it
-in the index.
+widespread packages in :mod:`toolkit.adopt.known`. A name that was merely seen in an
+``import`` is never installed: anybody may own it in the index.
 """
 
 import ast
