@@ -195,7 +195,23 @@ def unparsed(project: Gated) -> None:
 def unreachable(project: Gated) -> None:
     """Although there is a report: it is an older one."""
     told = {"tool": "pip-audit", "asked": "http://osv", "problem": "connection refused", "exit_code": 1}
-    project.report("audit/answers.json", [told])
+    project.report("audit/answers.json", {"answers": [told]})
+
+
+def audit_of_other_code(project: Gated) -> None:
+    project.repository()
+    project.report("audit/answers.json", {"head": "0" * 40, "answers": []})
+
+
+def benchmarks_of(commit: str) -> Spoil:
+    def spoil(project: Gated) -> None:
+        project.settings(ABSOLUTE)
+        project.repository()
+        rows = [{"fullname": "t.py::test_a", "stats": {"median": 0.001}}]
+        told = {"id": commit or project.head()}
+        project.report("benchmarks.json", {"benchmarks": rows, "commit_info": told})
+
+    return spoil
 
 
 def two_sources(project: Gated) -> None:
@@ -305,6 +321,9 @@ CASES = [
          {"performance.absolute": "missing"}, says="run: nox -s performance"),
     case("no-benchmark-ran", "performance", absolute(lambda project: project.benchmarks({})),
          {"performance.absolute": "malformed"}),
+    case("benchmarks-of-this-code", "performance", benchmarks_of(""), {"performance.absolute": "passed"}),
+    case("benchmarks-of-other-code", "performance", benchmarks_of("0" * 40),
+         {"performance.absolute": "malformed"}, says="of other code"),
     case("never-compared", "performance", lambda project: project.settings(PAIRED),
          {"performance.paired": "missing"}, says="run: invoke gates.performance"),
     case("as-fast-as-before", "performance", against_base(0), {"performance.paired": "passed"}),
@@ -357,6 +376,10 @@ CASES = [
          {"security.pip-audit": "passed"}),
     case("no-packages", "security", packages(), {"security.pip-audit": "malformed"}),
     case("no-answer", "security", unreachable, {"security.pip-audit": "missing"}, says="connection refused"),
+    case("audit-of-other-code", "security", audit_of_other_code,
+         {"security.bandit": "malformed", "security.pip-audit": "malformed"}, says="of other code"),
+    case("answers-are-malformed", "security", lambda project: project.report("audit/answers.json", [1]),
+         {"security.bandit": "malformed", "security.pip-audit": "malformed"}),
     case("no-audit", "security", lambda project: project.drop("reports/audit"),
          {"security.bandit": "missing", "security.pip-audit": "missing"}, says="run: nox -s audit"),
     case("safety", "security", lambda project: project.safety(), {"security.safety": "passed"},

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from tests.gates.gated_project import Gated
 from toolkit.config import Config, load_config
 from toolkit.errors import ChangesUnknown, EnvironmentFailed, InputError
-from toolkit.gates import lockstep, turntaking
+from toolkit.gates import interleaving, lockstep, turntaking
 from toolkit.gates.arms import Arm, Measured, module_names, require_own, search_path, start_of
 from toolkit.gates.interleaving import (
     Effort,
@@ -337,6 +337,29 @@ def test_wrong_options_are_usage_errors(project: Gated, invoke: Run) -> None:
     ):
         code, _, err = invoke("gates.performance", option)
         assert (code, says in err) == (2, True), err
+
+
+def test_what_only_one_side_has_is_told_and_the_rest_measured(
+    project: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Benchmarks of both sides are measured in the order of the old code; the trees go away."""
+    lists = {"base": ("gone", "b", "a"), "head": ("a", "b", "new")}
+    seen: list[tuple[str, ...]] = []
+
+    def measure(_arms: Any, _measured: Any, _pace: Any, names: Sequence[str], _chance: Any) -> Any:
+        seen.append(tuple(names))
+        return {name: {"base": [1.0], "again": [1.0], "head": [2.0]} for name in names}
+
+    monkeypatch.setattr(interleaving, "list_benchmarks", lambda one, *_more: lists[one.name])
+    monkeypatch.setattr(interleaving, "measure_block", measure)
+    config = load_config(project.root, {})
+    found = compare_trees(
+        config, "main", measured(config), PACE, Effort(least=9), prepare="true", say=lambda _line: None
+    )
+    assert set(seen) == {("b", "a")}
+    assert (found.added, found.removed, sorted(found.blocks)) == (("new",), ("gone",), ["a", "b"])
+    assert found.state
+    assert worktrees(project.root) == 1
 
 
 @pytest.mark.parametrize(("shift", "code"), [(0.0, 0), (0.1, 1)])

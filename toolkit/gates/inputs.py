@@ -56,6 +56,14 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
 
 
+class Answers(msgspec.Struct, frozen=True, kw_only=True):
+    """``answers.json``: how all tools ended, and on which code, see :mod:`toolkit.gates.identity`."""
+
+    head: str = ""
+    state: str = ""
+    answers: tuple[Answer, ...]
+
+
 def read_document(path: Path, root: Path, parse: Callable[[Any], T], *, remedy: str) -> T | Absent:
     """Read a JSON file and turn it into a record, or say why there is none.
 
@@ -131,6 +139,7 @@ def _may_be_statement(lines: list[bytes], line: int) -> bool:
 def read_benchmarks(config: Config) -> Benchmarks | Absent:
     """Read the JSON of pytest-benchmark."""
     path = config.reports_dir / BENCHMARKS
+    head, _ = code_identity(config)
 
     def parse(document: Mapping[str, Any]) -> Benchmarks:
         rows = tuple(
@@ -139,6 +148,9 @@ def read_benchmarks(config: Config) -> Benchmarks | Absent:
         )
         if not rows:
             raise ValueError("no benchmark was measured")
+        commit = str((document.get("commit_info") or {}).get("id") or "unknown")
+        if head and commit not in {"unversioned", "unknown", head}:
+            raise ValueError(f"it is of other code: {commit[:12]}")
         return Benchmarks(source=path.name, rows=rows)
 
     return read_document(path, config.root, parse, remedy=RUN_BENCHMARKS)
@@ -180,17 +192,22 @@ def read_sources(config: Config) -> dict[str, Source | Absent]:
     """Read what each demanded security tool answered."""
     folder = config.reports_dir / AUDIT
     answers = read_answers(config)
+    if isinstance(answers, Absent):
+        return dict.fromkeys(config.audit.sources, answers)
     return {name: _read_source(name, folder, config.root, answers.get(name)) for name in config.audit.sources}
 
 
-def read_answers(config: Config) -> dict[str, Answer]:
-    """Read how the tools ended; nothing when they were run by hand, or the file cannot be read."""
+def read_answers(config: Config) -> dict[str, Answer] | Absent:
+    """Read how the tools ended, on this code; nothing when they were run by hand."""
 
     def parse(document: Any) -> dict[str, Answer]:
-        return {answer.tool: answer for answer in msgspec.convert(document, tuple[Answer, ...])}
+        found = msgspec.convert(document, Answers)
+        if (found.head, found.state) != code_identity(config):
+            raise ValueError(f"it is of other code: {found.head[:12]}, or of other changes beside it")
+        return {answer.tool: answer for answer in found.answers}
 
-    found = read_document(config.reports_dir / AUDIT / ANSWERS, config.root, parse, remedy=RUN_AUDIT)
-    return {} if isinstance(found, Absent) else found
+    path = config.reports_dir / AUDIT / ANSWERS
+    return read_document(path, config.root, parse, remedy=RUN_AUDIT) if path.exists() else {}
 
 
 def _read_source(name: str, folder: Path, root: Path, answer: Answer | None) -> Source | Absent:

@@ -14,7 +14,8 @@ import nox
 from nox.command import CommandFailed
 
 from toolkit.config import Config
-from toolkit.gates.inputs import ANSWERS, AUDIT, Answer, read_sources
+from toolkit.gates.identity import code_identity
+from toolkit.gates.inputs import ANSWERS, AUDIT, Answer, Answers, read_sources
 from toolkit.gates.security import judge_security
 from toolkit.gates.verdicts import Absent, Check, Finding, Status
 from toolkit.reports.writing import place
@@ -47,7 +48,9 @@ def audit(session: nox.Session, config: Config) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ANSWERS).unlink(missing_ok=True)
     answers = [ASK[name](session, config, _fresh(folder / f"{name}.json")) for name in sources]
-    place(folder / ANSWERS, [msgspec.json.format(msgspec.json.encode(answers), indent=2).decode(), "\n"])
+    head, state = code_identity(config)
+    told = Answers(head=head, state=state, answers=tuple(answers))
+    place(folder / ANSWERS, [msgspec.json.format(msgspec.json.encode(told), indent=2).decode(), "\n"])
     read = read_sources(config)
     checks = judge_security(read, config.gates, dt.datetime.now(tz=dt.UTC).date())
     silent = [answer for answer in answers if answer.problem and answer.tool != "bandit"]
