@@ -5,6 +5,7 @@ have), as for processes: the engine cannot take a memory limit away, and the dis
 """
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ MEGABYTE = 1 << 20
 SERVICE_LABEL = "com.docker.compose.service"
 PERIOD = 100_000
 """Microseconds of the scheduler's period: the engine's own default."""
+TRIES = 5
+PAUSE = 0.2
 GRACE = 10
 """Seconds that a container has to stop by itself."""
 
@@ -149,14 +152,19 @@ def _update(client: Any, container: Any, values: Mapping[str, int]) -> None:
 def _inside(container: Any, command: str) -> None:
     """Run a command for every process of a container; a process that is gone meanwhile does not matter.
 
+    One that is just being started, such as a health check, may refuse for a moment: so it is tried again.
+
     Raises:
-        EnvironmentFailed: refused, or the image has no prlimit.
+        EnvironmentFailed: refused for good, or the image has no prlimit.
     """
-    _, user = container.exec_run(["stat", "-c", "%u:%g", "/proc/1"])
-    whom = user.decode(errors="replace").strip()
-    code, output = container.exec_run(["sh", "-c", EACH % command], user=whom)
-    if code != 0:
-        raise EnvironmentFailed(
-            f"{container.name}: its limits: {output.decode(errors='replace').strip()[-300:]}",
-            hint="the image needs prlimit (util-linux) and awk",
-        )
+    for _ in range(TRIES):
+        _, user = container.exec_run(["stat", "-c", "%u:%g", "/proc/1"])
+        whom = user.decode(errors="replace").strip()
+        code, output = container.exec_run(["sh", "-c", EACH % command], user=whom)
+        if code == 0:
+            return
+        time.sleep(PAUSE)
+    raise EnvironmentFailed(
+        f"{container.name}: its limits: {output.decode(errors='replace').strip()[-300:]}",
+        hint="the image needs prlimit (util-linux) and awk",
+    )
