@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,6 +123,26 @@ def test_the_coverage_of_what_is_left_out_is_remembered_and_carried_through_edit
     assert (every, found) == measure(project, impacted="--no-impacted")
 
 
+@needs_monitoring
+def test_contexts_of_coverage_are_whole_beside_the_selection(measured_project: Any) -> None:
+    """With ``--cov-context=test`` each line is known with every test that executed it."""
+    project = measured_project
+    data = CoverageData(basename=str(project.root / ".coverage"))
+    assert project.run(
+        "-p", "pytest_cov", "--cov", "--cov-context=test", "--cov-report=", "-k", "triple",
+        PYTHONPATH=f"{project.root}{os.pathsep}{project.root.parent}",
+    )  # fmt: skip
+    data.read()
+    contexts = data.contexts_by_lineno(str(project.root / "measured_code.py"))
+    data.close()
+    number = CODE.splitlines().index("def triple(x):") + 2
+    assert {name.partition("::")[2].partition("|")[0] for name in contexts[number]} == {
+        "test_triple",
+        "test_triple_nothing",
+    }
+    assert project.run("-p", "pytest_cov", "-k", "triple") == set(), "coverage's own file is no input"
+
+
 class FakeCollector:
     """Hands over what it was told, as coverage's does."""
 
@@ -140,6 +161,9 @@ class FakeCollector:
 
     def add_arcs(self, found: Any) -> None:
         self.got.append(("arcs", {path: set(arcs) for path, arcs in found.items()}))
+
+    def set_context(self, context: str) -> None:
+        self.got.append(("context", context))
 
     def add_file_tracers(self, found: Any) -> None:
         self.got.append(("tracers", dict(found)))
@@ -180,6 +204,27 @@ def test_what_is_handed_over_is_split_by_context_and_passed_on_once(
         7: {("a.py", pack_arcs([(1, 2), (2, 3)]))},
         8: {("a.py", pack_arcs([(1, 2), (3, 4)]))},
     }
+
+
+def test_contexts_of_coverage_get_all_that_was_executed_in_each(
+    collector: FakeCollector, tmp_path: Path
+) -> None:
+    """What was passed on for one context is passed on for the next one, too."""
+    splitter = Splitter(fake_coverage(collector), tmp_path / "main.covered")
+    collector.waiting = {"a.py": [(1, 2)]}
+    splitter.switch(7)
+    splitter.set_context("one")
+    splitter.add_arcs({"a.py": [(1, 2), (2, 3)]})
+    splitter.set_context("two")
+    splitter.add_arcs({"a.py": [(1, 2)]})
+    splitter.add_file_tracers({})
+    assert collector.got == [
+        ("arcs", {"a.py": {(1, 2)}}),
+        ("context", "one"),
+        ("arcs", {"a.py": {(1, 2), (2, 3)}}),
+        ("context", "two"),
+        ("arcs", {"a.py": {(1, 2)}}),
+    ]
 
 
 def test_where_somebody_takes_the_data_away_nothing_counts_as_whole(
@@ -307,9 +352,47 @@ def test_a_memory_that_cannot_be_written_is_said_and_nothing_is_left_out(
 ) -> None:
     (tmp_path / ".toolkit" / "coverage.sqlite").mkdir()
     kept.keep(*run_of_one_test())
-    assert "coverage is not remembered" in kept.note
+    assert "cannot be used" in kept.note
+    assert "that of this run is not remembered" in kept.note
     assert kept.tests() == set()
     assert "nothing is left out" in kept.note
+
+
+def test_a_damaged_memory_is_said_and_begun_anew(kept: CoverageKeeper, tmp_path: Path) -> None:
+    """What was left out in this run is missing in its coverage; the next run leaves nothing out."""
+    kept.keep(*run_of_one_test())
+    with sqlite3.connect(tmp_path / ".toolkit" / "coverage.sqlite") as connection:
+        connection.execute("UPDATE parts SET content = x'00'")
+    connection.close()
+    assert kept.tests() == {TEST}
+    kept.add([TEST])
+    assert "is damaged and begun anew" in kept.note
+    assert "the coverage of left-out tests is missing here" in kept.note
+    assert kept.tests() == set()
+    kept.keep(*run_of_one_test())
+    kept.add([TEST])
+    assert kept.note.endswith("coverage of left-out tests remembered for 1 file")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["DELETE FROM parts", "DELETE FROM lists", "DELETE FROM files", "UPDATE lists SET content = x'00'",
+     "UPDATE texts SET content = x'00'", "DROP TABLE tests"],
+)  # fmt: skip
+def test_no_damage_of_the_memory_breaks_a_run(kept: CoverageKeeper, tmp_path: Path, damage: str) -> None:
+    kept.keep(*run_of_one_test())
+    with sqlite3.connect(tmp_path / ".toolkit" / "coverage.sqlite") as connection:
+        connection.execute(damage)
+        connection.execute("UPDATE meta SET value = -1000")  # so that it is tidied
+    connection.close()
+    (tmp_path / "x.py").write_text("# new\na = 1\nb = 2\nc = 3\n")
+    kept.tests()
+    kept.add([TEST])
+    kept.keep(*run_of_one_test())
+    kept.note = ""
+    kept.keep(*run_of_one_test())
+    assert kept.note == ""
+    assert kept.tests() == {TEST}
 
 
 def test_without_coverage_no_memory_is_begun(tmp_path: Path) -> None:

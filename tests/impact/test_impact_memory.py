@@ -1,9 +1,12 @@
 """What the memory of coverage keeps, forgets and survives; how measured lines become those of tests."""
 
 import contextlib
+import io
 import sqlite3
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,22 +20,22 @@ from toolkit.impact.memory import (
     open_memory,
     pack_arcs,
     pack_lines,
-    unpack_arcs,
     unpack_numbers,
+    unpack_pairs,
 )
 from toolkit.impact.remembering import recall, remember_run
 from toolkit.impact.selection import keep_covered, select
 from toolkit.impact.trails import ProcessTrail, Touched
 from toolkit.records import NodeId, Outcome
 
-A, B, C = (NodeId(f"test_x.py::test_{name}") for name in "abc")
+A, B, C, D = (NodeId(f"test_x.py::test_{name}") for name in "abcd")
 STATE = FileState(path="x.py", digest="1")
 
 
 @given(arcs=st.sets(st.tuples(st.integers(-9999, 99999), st.integers(-9999, 99999))))
 @settings(max_examples=25)
 def test_packing_loses_nothing(arcs: set[tuple[int, int]]) -> None:
-    assert set(unpack_arcs(pack_arcs(arcs))) == arcs
+    assert set(unpack_pairs(pack_arcs(arcs))) == arcs
     lines = {abs(first) for first, _ in arcs}
     assert set(unpack_numbers(pack_lines(lines))) == lines
 
@@ -94,6 +97,44 @@ def test_a_torn_file_of_a_process_is_read_up_to_the_tear_and_not_complete(tmp_pa
     assert whole.tracers == {"x.html": "templates"}
     file.write_bytes(file.read_bytes()[:-4])
     assert not read_covered(file).complete
+
+
+def test_a_damaged_file_of_a_process_is_read_up_to_the_damage(tmp_path: Path) -> None:
+    file = tmp_path / "main.covered"
+    writer = CoveredWriter(file, "s", arcs=False)
+    writer.context(1, {"x.py": {1, 2}})
+    before = len(file.read_bytes())
+    assert before > 20, "nothing waits to be written"
+    writer.context(2, {"x.py": {1}})
+    writer.end()
+    whole = file.read_bytes()
+    for damaged in (b"\xc1", b"\x01", msgspec.msgpack.encode(["context", 3, [99]])):
+        record = len(damaged).to_bytes(4, "big") + damaged
+        file.write_bytes(whole[:before] + record + whole[before:])
+        found = read_covered(file)
+        assert found.contexts.get(1) == {("x.py", pack_lines([1, 2]))}
+        assert not found.complete
+
+
+def test_what_cannot_be_written_is_not_whole(tmp_path: Path) -> None:
+    file = tmp_path / "main.covered"
+    writer = CoveredWriter(file, "s", arcs=False)
+    stream: Any = writer._stream
+    writer._stream = Full()
+    writer.context(1, {"x.py": {1, 2}})
+    writer._stream = stream
+    writer.context(2, {"x.py": {1, 2}})
+    writer.end()
+    found = read_covered(file)
+    assert found.contexts == {}
+    assert not found.complete
+
+
+class Full(io.RawIOBase):
+    """A file on a full disk."""
+
+    def write(self, _data: Any) -> int:
+        raise OSError(28, "no space left")
 
 
 class Run:
@@ -170,6 +211,35 @@ def test_a_test_gets_its_own_lines_its_fixtures_its_imports_and_its_children(tmp
         assert run.recall(memory, A) == {3, 5, 10}, "moved on by one line; what changed does not count"
         (tmp_path / "x.py").unlink()
         assert run.recall(memory, A, B) == set()
+
+
+def test_what_a_child_executed_while_several_tests_ran_is_nobodys(tmp_path: Path) -> None:
+    """Nobody knows for which test it worked: neither is left out as long as that is so."""
+    run = Run(tmp_path)
+    contexts = {
+        1: Touched(kind="session"),
+        2: test(A, uses={"3": 1}),
+        3: Touched(kind="fixture", name="server (session)"),
+        4: test(B, uses={"3": 1}),
+        5: test(C),
+        6: test(D),
+    }
+    run.process(
+        "main", {2: {2}, 4: {4}, 5: {5}, 6: {6}}, contexts=contexts, begun=[A, B, C, D],
+        gone={"main-server": 4, "main-late": 5},
+    )  # fmt: skip
+    run.process("main-server", {0: {7}}, parent="main", started_in=3, pid=1)
+    run.process("main-late", {0: {8}}, parent="main", started_in=5, pid=2)
+    with open_memory(tmp_path / "coverage.sqlite") as memory:
+        run.remember(memory, A, B, C, D)
+        assert memory.tests("py", "s") == {C, D}
+        assert run.recall(memory, C) == {5, 8}
+        assert run.recall(memory, D) == {6}
+        run.trails[0].gone = {"main-server": 3, "main-late": 6}
+        run.remember(memory, A, B, C, D)
+        assert memory.tests("py", "s") == {A, B}, "the server was gone before a test began"
+        assert run.recall(memory, A) == {2, 7}
+        assert run.recall(memory, B) == {4, 7}
 
 
 def test_what_was_not_measured_whole_is_not_remembered(tmp_path: Path) -> None:

@@ -106,6 +106,7 @@ def test_folders_patterns_databases_and_libraries(tell: Tell) -> None:
     assert tell("glob.glob", "*.txt") == []
     assert tell("sqlite3.connect", "file:data.txt?mode=ro") == [("file", "data.txt")]
     assert tell("sqlite3.connect", ":memory:") == []
+    assert called_from(RUNNER, tell, "sqlite3.connect", "data.txt") == []
     assert tell("ctypes.dlopen", "data.txt") == [("file", "data.txt")]
     assert tell("ctypes.dlopen", None) == []
 
@@ -122,7 +123,10 @@ def test_code_and_imports(tell: Tell, touched: Touched, tmp_path: Path) -> None:
         ("import", "data"),
     ]
     copied = tell("import", "lib.fast", str(tmp_path / "copy" / "fast.so"))
-    assert copied[-1] == ("import", "lib.fast")
+    assert copied == [
+        ("everything", "lib.fast is built from the project and installed as a copy"),
+        ("import", "lib.fast"),
+    ]
     assert tell("code.__new__", None, "data.txt") == [("file", "data.txt")]
     assert tell("code.__new__", None, None) == []
     assert called_from(RUNNER, tell, "code.__new__", None, "data.txt") == []

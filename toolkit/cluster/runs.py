@@ -232,7 +232,9 @@ class ClusterRun:
 
     def _reconnect(self) -> None:
         self._say(f"the cluster's scheduler {self._settings.address} is gone; waiting for it")
-        self._client = None
+        lost, self._client = self._client, None
+        with contextlib.suppress(OSError, TimeoutError):  # it tells a scheduler that is no longer there
+            lost.close(timeout=5)
         self._connect()
         self._say(f"connected again; {len(self._sent)} batches are sent once more")
         for sent in self._sent.values():

@@ -1,14 +1,17 @@
 """What each context of a process executed, as coverage measured it: a file beside the process's trail.
 
 ``<folder>/<name>.covered``: a sequence of records, each a length (four bytes, big endian) and a MessagePack
-array; a torn last one is left out.
+array. Reading ends where one is torn or damaged. Nothing is buffered, so nothing is lost when the process is
+killed.
 """
 
+import contextlib
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from io import RawIOBase
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 
@@ -42,7 +45,8 @@ class CoveredWriter:
     """
 
     def __init__(self, path: Path, settings: str, *, arcs: bool) -> None:
-        self._stream: BinaryIO = path.open("wb")
+        self._stream: RawIOBase = path.open("wb", buffering=0)
+        self._whole = True
         self._pack: Any = pack_arcs if arcs else pack_lines
         self._numbers: dict[tuple[str, bytes], int] = {}
         self._write("settings", settings)
@@ -71,35 +75,47 @@ class CoveredWriter:
         return self._numbers[key]
 
     def _write(self, *record: object) -> None:
+        """After a record that could not be written none follows: what is missing then is not known."""
         data = msgspec.msgpack.encode(record)
-        self._stream.write(_LENGTH.pack(len(data)) + data)
+        data = _LENGTH.pack(len(data)) + data
+        if self._whole:
+            try:
+                self._whole = self._stream.write(data) == len(data)
+            except OSError:
+                self._whole = False
 
 
 def read_covered(path: Path) -> ProcessCoverage:
-    """Read the coverage of one process."""
+    """Read the coverage of one process, as far as it is readable."""
     found = ProcessCoverage()
     parts: list[tuple[str, bytes]] = []
-    for kind, *values in _records(path.read_bytes()):
-        match kind:
-            case "settings":
-                found.settings = values[0]
-            case "part":
-                parts.append((values[0], values[1]))
-            case "context":
-                found.contexts.setdefault(values[0], set()).update(parts[number] for number in values[1])
-            case "tracers":
-                found.tracers.update(values[0])
-            case "end":
-                found.complete = True
+    with contextlib.suppress(msgspec.MsgspecError, LookupError, TypeError, ValueError):
+        for kind, *values in _records(path.read_bytes()):
+            _take(found, parts, kind, values)
     return found
 
 
+def _take(found: ProcessCoverage, parts: list[tuple[str, bytes]], kind: Any, values: list[Any]) -> None:
+    match kind:
+        case "settings":
+            found.settings = values[0]
+        case "part":
+            parts.append((values[0], values[1]))
+        case "context":
+            found.contexts.setdefault(values[0], set()).update(parts[number] for number in values[1])
+        case "tracers":
+            found.tracers.update(values[0])
+        case "end":
+            found.complete = True
+
+
 def _records(data: bytes) -> Iterator[list[Any]]:
+    decode = msgspec.msgpack.Decoder(list[Any]).decode
     at = 0
     while at + _LENGTH.size <= len(data):
         (length,) = _LENGTH.unpack_from(data, at)
         at += _LENGTH.size
         if at + length > len(data):
             return
-        yield msgspec.msgpack.decode(data[at : at + length])
+        yield decode(data[at : at + length])
         at += length

@@ -42,6 +42,10 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 
+class MemoryDamaged(sqlite3.DatabaseError):
+    """What was kept is no longer what was written."""
+
+
 class FileState(msgspec.Struct, frozen=True, kw_only=True):
     """A measured file as it was.
 
@@ -90,21 +94,25 @@ class CoverageMemory:
         }
         found: dict[FileState, set[bytes]] = {}
         for file, part in pairs:
+            if file not in files:
+                raise MemoryDamaged("a file is missing")
             found.setdefault(files[file], set()).add(self._content("parts", part))
         return found
 
     def text(self, digest: str) -> bytes | None:
         """Return the text of a file as it was measured."""
         row = self._db.execute("SELECT content FROM texts WHERE digest = ?", (digest,)).fetchone()
-        return None if row is None else zlib.decompress(row[0])
+        return None if row is None else _unpack(row[0])
 
     def _pairs(self, number: int) -> Iterator[tuple[int, int]]:
-        numbers = unpack_numbers(self._content("lists", number))
-        return zip(numbers[::2], numbers[1::2], strict=True)
+        return unpack_pairs(self._content("lists", number))
 
     def _content(self, table: str, number: int) -> bytes:
         query = f"SELECT content FROM {table} WHERE id = ?"  # noqa: S608 - the name is one of two of ours
-        return bytes(self._db.execute(query, (number,)).fetchone()[0])
+        row = self._db.execute(query, (number,)).fetchone()
+        if row is None:
+            raise MemoryDamaged(f"one of the {table} is missing")
+        return bytes(row[0])
 
     # -- writing -------------------------------------------------------------------------------------------
 
@@ -222,11 +230,24 @@ def open_memory(path: Path) -> CoverageMemory:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         return CoverageMemory(_connect(path))
-    except sqlite3.OperationalError:
-        raise
-    except sqlite3.DatabaseError:
-        path.unlink()
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        remove_memory(path)
         return CoverageMemory(_connect(path))
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether an error says that the file is damaged: not that it is locked, or that the disk is full."""
+    if isinstance(error, sqlite3.OperationalError):
+        return str(error).startswith(("no such", "Could not decode"))
+    return isinstance(error, sqlite3.DatabaseError)
+
+
+def remove_memory(path: Path) -> None:
+    """Remove the file and those that SQLite keeps beside it."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -254,8 +275,22 @@ def pack_numbers(numbers: Iterable[int]) -> bytes:
 
 
 def unpack_numbers(packed: bytes) -> "array[int]":
-    """Return what :func:`pack_numbers` packed."""
-    return array("i", zlib.decompress(packed))
+    """Return what :func:`pack_numbers` packed.
+
+    Raises:
+        MemoryDamaged: it is something else.
+    """
+    try:
+        return array("i", _unpack(packed))
+    except ValueError as error:
+        raise MemoryDamaged(str(error)) from error
+
+
+def _unpack(packed: bytes) -> bytes:
+    try:
+        return zlib.decompress(packed)
+    except zlib.error as error:
+        raise MemoryDamaged(str(error)) from error
 
 
 def pack_lines(lines: Iterable[int]) -> bytes:
@@ -268,7 +303,13 @@ def pack_arcs(arcs: Iterable[Arc]) -> bytes:
     return pack_numbers(chain.from_iterable(sorted(arcs)))
 
 
-def unpack_arcs(packed: bytes) -> Iterator[Arc]:
-    """Return what :func:`pack_arcs` packed."""
+def unpack_pairs(packed: bytes) -> Iterator[Arc]:
+    """Return what was packed as pairs, such as arcs.
+
+    Raises:
+        MemoryDamaged: it is something else.
+    """
     numbers = unpack_numbers(packed)
+    if len(numbers) % 2:
+        raise MemoryDamaged("half a pair")
     return zip(numbers[::2], numbers[1::2], strict=True)

@@ -21,8 +21,8 @@ from toolkit.impact.memory import (
     CoverageMemory,
     FileState,
     Parts,
-    unpack_arcs,
     unpack_numbers,
+    unpack_pairs,
 )
 from toolkit.impact.trails import ProcessTrail, Touched, offspring
 from toolkit.records import NodeId
@@ -39,13 +39,11 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         executed: by path as coverage names it.
         tracers: path → coverage's plugin that measured it.
-        tests: how many tests it comes from.
         changed: files whose text is no longer the same: lines of unchanged code in them were carried along.
     """
 
     executed: Executed
     tracers: dict[str, str]
-    tests: int
     changed: int
 
 
@@ -132,16 +130,26 @@ class _Run:
         trail: ProcessTrail,
         executed: dict[int, set[tuple[str, bytes]]],
     ) -> None:
-        """What a child process executed belongs to the contexts that it, or its own parent, lived in."""
+        """What a child process executed belongs to the context that it, or its own parent, was started in.
+
+        Where several tests ran while it lived, nobody knows for which of them it worked: their coverage is
+        not known whole.
+        """
         found = self._covered.get(child.name)
         if found is None:
             return
         self._tracers.update(found.tracers)
         eldest = _eldest(child, children, trail)
         last = min(eldest.until, trail.gone.get(eldest.name, float("inf")))
-        for number in trail.contexts:
-            if number == eldest.started_in or eldest.started_in < number <= last:
-                executed.setdefault(number, set()).update(found.contexts.get(WHOLE, ()))
+        later = {number for number in trail.contexts if eldest.started_in < number <= last}
+        tests = _tests_of(later, trail)
+        if tests:
+            tests |= _tests_of({eldest.started_in}, trail)
+        if len(tests) > 1:
+            self._broken |= tests
+            return
+        for number in {eldest.started_in, *later}:
+            executed.setdefault(number, set()).update(found.contexts.get(WHOLE, ()))
 
     def cases(self, traced: Traced) -> Iterator[tuple[NodeId, Parts, Parts]]:
         """Yield the tests whose coverage is known whole, with it."""
@@ -188,6 +196,15 @@ class _Run:
     def texts(self) -> Iterator[tuple[str, bytes]]:
         """Yield the texts of the files that were measured, by digest."""
         yield from self._texts.items()
+
+
+def _tests_of(numbers: set[int], trail: ProcessTrail) -> set[str]:
+    """Return the tests among some contexts, and those that use one of them."""
+    return {
+        touched.name
+        for number, touched in trail.contexts.items()
+        if touched.kind == "test" and not numbers.isdisjoint(_closure(number, trail.contexts))
+    }
 
 
 def _closure(number: int, contexts: Mapping[int, Touched]) -> set[int]:
@@ -253,14 +270,13 @@ def recall(
     return Remembered(
         executed={path: found for path, found in executed.items() if found},
         tracers=tracers,
-        tests=len(tests),
         changed=len(changed),
     )
 
 
 def _moved(packed: bytes, moved: LineMap | None, *, arcs: bool) -> Iterable[Any]:
     if arcs:
-        found = unpack_arcs(packed)
+        found = unpack_pairs(packed)
         return found if moved is None else moved.arcs(found)
     lines = unpack_numbers(packed)
     return lines if moved is None else moved.lines(lines)

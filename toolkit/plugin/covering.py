@@ -114,6 +114,12 @@ class Splitter:
         if not self._holding:
             self.pass_on()
 
+    def set_context(self, context: str | None) -> None:
+        """From here on, everything belongs to another context of coverage's own (``--cov-context``)."""
+        self.pass_on()
+        self._passed_on = {}
+        self._data.set_context(context)
+
     def _take(self, found: Mapping[str, Collection[Any]]) -> None:
         for path, items in found.items():
             if items and self._ours:
@@ -216,11 +222,12 @@ class CoverageKeeper:
         if not can_split(self.coverage):
             self.note = "this version of coverage cannot tell what each test executed: nothing is left out"
             return set()
+        settings = settings_digest(self.coverage.get_option)
         try:
             with self._memory() as memory:
-                return memory.tests(self._environment, settings_digest(self.coverage.get_option))
+                return memory.tests(self._environment, settings)
         except (sqlite3.Error, OSError) as error:
-            self.note = f"remembered coverage cannot be read ({error}): nothing is left out"
+            self._give_up(error, "nothing is left out")
             return set()
 
     def add(self, left_out: "Collection[NodeId]") -> None:
@@ -230,8 +237,12 @@ class CoverageKeeper:
         if not left_out:
             return
         arcs = bool(self.coverage.get_option("run:branch"))
-        with self._memory() as memory:
-            found = recall(memory, self._environment, self._root, left_out, arcs=arcs)
+        try:
+            with self._memory() as memory:
+                found = recall(memory, self._environment, self._root, left_out, arcs=arcs)
+        except (sqlite3.Error, OSError) as error:
+            self._give_up(error, "the coverage of left-out tests is missing here; run once more")
+            return
         self._add_to_data(found, arcs=arcs)
         carried = f", carried through changes of {_counted(found.changed)}" if found.changed else ""
         self.note = f"coverage of left-out tests remembered for {_counted(len(found.executed))}{carried}"
@@ -301,7 +312,19 @@ class CoverageKeeper:
             with self._memory() as memory:
                 remember_run(memory, self._environment, self._root, self._folder, list(trails), traced)
         except (sqlite3.Error, OSError) as error:
-            self.note = f"coverage is not remembered: {error}"
+            self._give_up(error, "that of this run is not remembered")
+
+    def _give_up(self, error: Exception, consequence: str) -> None:
+        """Say that the memory cannot be used; should it be damaged, begin it anew."""
+        from toolkit.impact.memory import is_damage, remove_memory
+
+        what = "cannot be used"
+        if is_damage(error):
+            what = "is damaged and begun anew"
+            with contextlib.suppress(OSError):
+                remove_memory(memory_file(self._root))
+        said = f"remembered coverage {what} ({error}): {consequence}"
+        self.note = f"{self.note}; {said}" if self.note else said
 
     def _memory(self) -> "CoverageMemory":
         from toolkit.impact.memory import open_memory

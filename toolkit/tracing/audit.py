@@ -140,6 +140,8 @@ class AuditHook:
 
     def _database(self, arguments: tuple[Any, ...]) -> None:
         raw = arguments[0]
+        if _from_runner(sys._getframe(2)):
+            return
         if isinstance(raw, (str, bytes)) and os.fsdecode(raw) not in {"", ":memory:"}:
             self._touch_path("file", os.fsdecode(raw).removeprefix("file:").partition("?")[0])
 
