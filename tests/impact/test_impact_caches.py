@@ -141,6 +141,34 @@ def test_what_is_read_where_things_are_kept_belongs_to_all_who_use_it(project: A
 
 
 @needs_monitoring
+def test_functions_are_handed_to_caches_that_have_other_names_too(project: Any) -> None:
+    project.write(
+        "lib.py",
+        "import functools\nfrom functools import lru_cache as fast\n"
+        "def low():\n    return 1\ndef mid():\n    return 2\n"
+        "def build():\n    return low()\nbuilt = functools.lru_cache(maxsize=None)(build)\n"
+        "@fast\ndef kept():\n    return mid()\n",
+    )
+    project.write(
+        "test_lib.py",
+        "import lib\n"
+        "def test_before(): assert lib.low() + lib.mid() == 3\n"
+        "def test_built(): assert lib.built() == 1\n"
+        "def test_built_again(): assert lib.built() == 1\n"
+        "def test_kept(): assert lib.kept() == 2\n"
+        "def test_kept_again(): assert lib.kept() == 2\n",
+    )
+    project.write("test_free.py", "def test_free(): pass\n")
+    project.run("--order=declared")
+    project.replace("lib.py", "return 1", "return 0 + 1")
+    assert {"test_built", "test_built_again"} <= project.run("--order=declared")
+    project.replace("lib.py", "return 2", "return 0 + 2")
+    ran = project.run("--order=declared")
+    assert {"test_kept", "test_kept_again"} <= ran
+    assert "test_free" not in ran
+
+
+@needs_monitoring
 def test_a_cache_that_is_asked_very_often_before_it_is_filled_hides_nothing(project: Any) -> None:
     project.write(
         "lib.py",

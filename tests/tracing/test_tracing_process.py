@@ -379,6 +379,31 @@ def test_what_runs_after_what_keeps_things_raised_is_not_noted_with_it(run: Run)
 
 
 @needs_monitoring
+def test_what_other_threads_enter_meanwhile_is_no_reason_to_overlook_it(run: Run) -> None:
+    kept = run.more(
+        "found = {}\ndef low():\n    return 1\n"
+        "def kept(before):\n    if 1 not in found:\n        before()\n        found[1] = low()\n"
+    )
+    begun, entered = threading.Event(), threading.Event()
+
+    def before() -> None:
+        begun.set()
+        assert entered.wait(60)
+
+    def act() -> None:
+        thread = threading.Thread(target=kept.kept, args=(before,))
+        thread.start()
+        assert begun.wait(60)
+        for _ in range(99):
+            kept.low()
+        entered.set()
+        thread.join()
+
+    run.test("first", act)
+    assert run.windows() == {"kept": {"low"}}
+
+
+@needs_monitoring
 def test_of_what_keeps_things_and_is_called_very_often_some_calls_are_not_followed(run: Run) -> None:
     """Then it is noted that it may have run whatever ran in the same test."""
     kept = run.more(KEEPERS)

@@ -19,12 +19,12 @@ from typing import Any
 
 import msgspec
 
-from toolkit.impact.keeping import Function, first_line, keeps, results_are_kept
+from toolkit.impact.keeping import Caches, Function, caches_in, first_line, keeps, results_are_kept
 
 GONE = "gone"
 """The fingerprint of what does not exist (any more)."""
 
-FORMAT = 4
+FORMAT = 5
 """Counts up when fingerprints of unchanged code change; parsed files are kept under it."""
 
 
@@ -79,7 +79,7 @@ def parse(content: bytes) -> Source:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise NotPython(str(error)) from error
     try:
-        units = tuple(_number(_functions(tree, "", in_function=False)))
+        units = tuple(_number(_functions(tree, "", caches_in(tree), in_function=False)))
         return Source(
             level=digest("".join(_write(tree, headers="all"))),
             tests=digest("".join(_write(tree, headers="tests"))),
@@ -91,7 +91,7 @@ def parse(content: bytes) -> Source:
         raise NotPython("nested too deeply") from error
 
 
-def _functions(node: ast.AST, prefix: str, *, in_function: bool) -> Iterator[Unit]:
+def _functions(node: ast.AST, prefix: str, caches: Caches, *, in_function: bool) -> Iterator[Unit]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, Function):
             name = prefix + child.name
@@ -100,16 +100,16 @@ def _functions(node: ast.AST, prefix: str, *, in_function: bool) -> Iterator[Uni
                 first_line(child),
                 child.end_lineno or child.lineno,
                 digest("".join(_write_function(child))),
-                not in_function and results_are_kept(child),
+                not in_function and results_are_kept(child, caches),
                 keeps(child),
             )
-            yield from _functions(child, f"{name}.<locals>.", in_function=True)
+            yield from _functions(child, f"{name}.<locals>.", caches, in_function=True)
         elif isinstance(child, ast.ClassDef):
-            yield from _functions(child, f"{prefix}{child.name}.", in_function=in_function)
+            yield from _functions(child, f"{prefix}{child.name}.", caches, in_function=in_function)
         elif isinstance(child, ast.Lambda):
-            yield from _functions(child, f"{prefix}<lambda>.<locals>.", in_function=in_function)
+            yield from _functions(child, f"{prefix}<lambda>.<locals>.", caches, in_function=in_function)
         else:
-            yield from _functions(child, prefix, in_function=in_function)
+            yield from _functions(child, prefix, caches, in_function=in_function)
 
 
 def _number(units: Iterator[Unit]) -> Iterator[Unit]:

@@ -8,6 +8,7 @@ not new in the function; ``self`` in ``__init__`` is new.
 
 import ast
 from collections.abc import Collection
+from typing import NamedTuple
 
 from toolkit.tracing.keeping import CHANGING_METHODS, KEEPING, KEPT_HOOKS, LOADERS
 
@@ -29,12 +30,45 @@ def keepers_of(content: bytes, among: Collection[int]) -> Collection[int]:
         tree = ast.parse(content)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return among
+    caches = caches_in(tree)
     functions = {first_line(node): node for node in ast.walk(tree) if isinstance(node, Function)}
     return {
         line
         for line in among
-        if (node := functions.get(line)) is not None and (results_are_kept(node) or keeps(node))
+        if (node := functions.get(line)) is not None and (results_are_kept(node, caches) or keeps(node))
     }
+
+
+class Caches(NamedTuple):
+    """Caches that a module mentions."""
+
+    aliases: frozenset[str] = frozenset()  # names that imports give to caches
+    wrapped: frozenset[str] = frozenset()  # names of functions that are handed to caches: lru_cache()(build)
+
+    def is_one(self, name: str) -> bool:
+        """Whether what has the name may be a cache."""
+        return name in self.aliases or KEEPING.search(name) is not None
+
+
+def caches_in(tree: ast.AST) -> Caches:
+    """Return the caches that a module mentions outside of decorators."""
+    nodes = list(ast.walk(tree))
+    named = Caches(
+        frozenset(
+            item.asname
+            for node in nodes
+            if isinstance(node, (ast.Import, ast.ImportFrom))
+            for item in node.names
+            if item.asname and KEEPING.search(item.name)
+        )
+    )
+    given = (
+        argument
+        for node in nodes
+        if isinstance(node, ast.Call) and any(map(named.is_one, names_in(node.func)))
+        for argument in node.args
+    )
+    return Caches(named.aliases, frozenset(name for item in given for name in names_in(item)))
 
 
 def first_line(function: Function) -> int:
@@ -42,10 +76,12 @@ def first_line(function: Function) -> int:
     return min([function.lineno, *(item.lineno for item in function.decorator_list)])
 
 
-def results_are_kept(function: Function) -> bool:
+def results_are_kept(function: Function, caches: Caches) -> bool:
     """Whether later calls may not enter the function at all."""
-    return function.name in KEPT_HOOKS or any(
-        KEEPING.search(name) for item in function.decorator_list for name in names_in(item)
+    return (
+        function.name in KEPT_HOOKS
+        or function.name in caches.wrapped
+        or any(caches.is_one(name) for item in function.decorator_list for name in names_in(item))
     )
 
 

@@ -96,9 +96,11 @@ class FunctionMonitor:
                 rest = allowed[key]
                 if key in unseen:
                     self._report(key)
-                if running:
-                    note(self._positions[key])
+                alone = not running or note(self._positions[key])
                 if key in keepers and self._begin_window(key):
+                    return None
+                if not alone:  # it stays new for the other threads
+                    self._taken.add(self._positions[key])
                     return None
             if rest > 1:
                 left[key] = rest - 1

@@ -56,12 +56,20 @@ class Windows:
             if not here:
                 del self.running[thread]
 
-    def entered(self, position: int) -> None:
-        """A function was entered: it belongs to all keeping functions that are running in this thread."""
-        for keeper in self.running.get(get_ident(), ()):
+    def entered(self, position: int) -> bool:
+        """A function was entered: it belongs to all keeping functions that are running in this thread.
+
+        Returns:
+            Whether none is running in other threads.
+        """
+        here = self.running.get(get_ident())
+        if here is None:
+            return False
+        for keeper in here:
             if (keeper, position) not in self._known:
                 self._known.add((keeper, position))
                 self._new.setdefault(keeper, set()).add(position)
+        return len(self.running) == 1
 
     def here(self) -> Iterable[int]:
         """Return the keeping functions that are running in this thread."""
