@@ -1,16 +1,14 @@
 """Recall and precision of ``pytest --impacted`` on real projects, beside pytest-testmon in the same run.
 
-Every mutant is one small edit of a project. Three runs follow on the edited tree: the whole suite, a run with
-``--impacted`` and one with ``--testmon``, the latter two from the state recorded on the unedited tree. A
-test that
-fails in the whole suite (and did not before) and is not run by a selection is a miss.
+Every mutant is one small edit of a project. Three runs follow on the edited tree: the whole suite, a run
+with ``--impacted`` and one with ``--testmon``, the latter two from the state recorded on the unedited tree.
+A test that fails in the whole suite (and did not before) and is not run by a selection is a miss.
 
     uv run --with pytest-testmon benchmarks/selection.py jinja2=PATH click=PATH --mutants 24
     uv run benchmarks/selection.py jinja2=CLONE --commits 20      # replay its history instead
 
 PATH is an unpacked source archive or a clone; it is copied, never changed. The interpreter must be able to
-import
-the project's dependencies, pytest, this toolkit and pytest-testmon (``--python`` names another).
+import the project's dependencies, pytest, this toolkit and pytest-testmon (``--python`` names another).
 """
 
 import argparse

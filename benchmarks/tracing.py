@@ -1,16 +1,13 @@
 """What tracing costs: CPU time of a suite bare, with ``--no-impacted``, with coverage, with pytest-testmon.
 
 All are run by turns, so that other load on the machine falls on all of them; the figures are medians of the
-CPU
-time (user and system, with children) divided by that of the bare run. The first round fills caches and does
-not
-count.
+CPU time (user and system, with children) divided by that of the bare run. The first round fills caches and
+does not count.
 
     uv run --with pytest-testmon --with pytest-cov benchmarks/tracing.py jinja2=PATH click=PATH --rounds 5
 
 PATH is an unpacked source archive or a clone of a project whose dependencies the interpreter can import; it
-is
-copied, never changed. ``--python`` names another interpreter.
+is copied, never changed. ``--python`` names another interpreter.
 """
 
 import argparse

@@ -119,7 +119,7 @@ def test_the_coverage_of_what_is_left_out_is_remembered_and_carried_through_edit
     ran, found = measure(project, "-n", "2")
     assert ran == {"test_double", "test_more"}
     assert "remembered for 3 files, carried through changes of 1 file" in project.output
-    assert found["measured_code.py"]["missing_lines"] == [6], "new, and no test reaches it"
+    assert found["measured_code.py"]["missing_lines"] == [6], project.output
     assert (every, found) == measure(project, impacted="--no-impacted")
 
 

@@ -1,9 +1,8 @@
 """Which module reaches which, by import.
 
 Nodes are files of the project that were imported in a process, under the names they had there. Edges come
-from
-the import statements (parsed; those in functions count for whoever enters the function) and from imports that
-were seen to happen inside another. Importing ``a.b`` also executes ``a``.
+from the import statements (parsed; those in functions count for whoever enters the function) and from
+imports that were seen to happen inside another. Importing ``a.b`` also executes ``a``.
 """
 
 from collections.abc import Callable, Iterable, Mapping

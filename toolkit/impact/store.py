@@ -1,12 +1,10 @@
 """The dependencies of all tests, in one SQLite file.
 
 A run appends a *segment*: up to :data:`SEGMENT_TESTS` tests that were recorded together. For each input of
-these
-tests a posting holds a bitmap of the tests that depend on it, so a plan reads only the postings of inputs
-that
-changed, and recording never rewrites what earlier runs stored. A test counts only in the segment that its
-row in
-``tests`` names; segments that no test names any more are dropped, small ones are merged.
+these tests a posting holds a bitmap of the tests that depend on it, so a plan reads only the postings of
+inputs that changed, and recording never rewrites what earlier runs stored. A test counts only in the
+segment that its row in ``tests`` names; segments that no test names any more are dropped, small ones are
+merged.
 
 Size: a posting costs about as much as its distinct bits, compressed. The growth is linear in tests x inputs.
 """

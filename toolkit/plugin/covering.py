@@ -134,9 +134,9 @@ class Splitter:
 
     def pass_on(self) -> None:
         """Give coverage what it has not got yet."""
-        fresh, self._fresh = self._fresh, {}
-        if fresh:
-            (self._data.add_arcs if self._arcs else self._data.add_lines)(fresh)
+        if self._fresh:
+            (self._data.add_arcs if self._arcs else self._data.add_lines)(self._fresh)
+            self._fresh = {}  # not before: should it fail, it is passed on later
         if self._tracers:
             self._data.add_file_tracers(self._tracers)
             self._tracers = {}

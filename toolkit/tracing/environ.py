@@ -1,9 +1,8 @@
 """Variables read through ``os.environ``: names of what tests and the code under test ask for.
 
 ``os.environ`` passes every name through its ``encodekey``; that function is wrapped. Iterating passes every
-name
-through ``decodekey``, which counts as reading all of them, except for a copy (as made for child processes,
-which are followed in their own way).
+name through ``decodekey``, which counts as reading all of them, except for a copy (as made for child
+processes, which are followed in their own way).
 """
 
 import os
