@@ -11,6 +11,8 @@ from invoke.program import Program
 
 from toolkit.tasks import ns
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 Run = Callable[..., tuple[int, str, str]]
 EXAMPLE = Path(__file__).parents[2] / "docs" / "example"
 

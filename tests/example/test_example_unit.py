@@ -8,6 +8,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "example"
 OTHER_KINDS = "integration or e2e or contract or chaos or performance or security"

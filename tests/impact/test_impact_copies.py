@@ -7,6 +7,8 @@ from typing import Any
 from toolkit.tracing.borders import Borders
 from toolkit.tracing.copies import installed_copies
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 LIB = "def double(x):\n    return 2 * x\n\ndef triple(x):\n    return 3 * x\n"
 TESTS = (
     "from shop_under_test import lib\n"

@@ -124,6 +124,7 @@ def test_the_coverage_of_what_is_left_out_is_remembered_and_carried_through_edit
 
 
 @needs_monitoring
+@pytest.mark.usefixtures("unmeasured")
 def test_contexts_of_coverage_are_whole_beside_the_selection(measured_project: Any) -> None:
     """With ``--cov-context=test`` each line is known with every test that executed it."""
     project = measured_project

@@ -28,6 +28,8 @@ from toolkit.services import provisioning
 from toolkit.smells.checking import check_paths
 from toolkit.tasks import maintenance_steps
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 EXAMPLE = Path(__file__).parents[2] / "docs" / "example"
 DAY = 86_400.0
 Run = Callable[..., tuple[int, str, str]]

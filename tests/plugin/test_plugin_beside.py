@@ -10,6 +10,8 @@ import pytest
 
 from toolkit.records import RunRecord, pytest_counts
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 Run = Callable[..., pytest.RunResult]
 Record = Callable[[], RunRecord]
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 SUITE = """
 import pytest
 state = {"dirty": False, "ready": False}

@@ -219,12 +219,14 @@ class ClusterRun:
             return
         for number, sent in list(self._sent.items()):
             status = sent.future.status
-            if status == "finished":
+            if status in {"finished", "error"}:
+                try:
+                    failure = sent.future.exception()
+                    answer = None if failure else sent.future.result()
+                except (OSError, TimeoutError, distributed.client.CancelledError):
+                    return  # the scheduler has just gone: the next look will tell
                 del self._sent[number]
-                yield from self._take(sent, sent.future.result())
-            elif status == "error":
-                del self._sent[number]
-                yield from self._failed(sent, sent.future.exception())
+                yield from self._take(sent, answer) if answer else self._failed(sent, failure)
             elif status in {"cancelled", "lost"}:
                 self._submit(sent)
             else:
