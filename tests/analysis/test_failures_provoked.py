@@ -30,6 +30,7 @@ OPTIONS = [
 ]
 
 pytestmark = [
+    pytest.mark.usefixtures("unmeasured"),
     pytest.mark.slow,
     pytest.mark.skipif(
         sys.platform != "linux", reason="provoked by means of Linux: /dev/full, limits, signals"

@@ -4,6 +4,8 @@ import os
 import shutil
 from typing import Any
 
+import pytest
+
 from toolkit.tracing.borders import Borders
 from toolkit.tracing.copies import installed_copies
 

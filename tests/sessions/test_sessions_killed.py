@@ -11,6 +11,7 @@ import pytest
 from tests.sessions.nox_project import Project
 
 pytestmark = [
+    pytest.mark.usefixtures("unmeasured"),
     pytest.mark.slow,
     pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX"),
 ]
