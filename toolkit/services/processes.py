@@ -208,6 +208,28 @@ def inside(folder: Path) -> Iterator[int]:
                 yield int(link.parent.name)
 
 
+def end_inside(folder: Path, patience: float = 3.0) -> bool:
+    """End the processes that work in a folder, at last by force; whether they are gone.
+
+    Args:
+        folder: of a server that nobody owns any more.
+        patience: seconds to wait for each of the two signals.
+    """
+    numbers = (signal.SIGTERM,) if sys.platform == "win32" else (signal.SIGQUIT, signal.SIGKILL)
+    for number in numbers:
+        for pid in inside(folder):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        end = time.monotonic() + patience
+        while any(True for _ in inside(folder)):
+            if time.monotonic() > end:
+                break
+            time.sleep(0.01)
+        else:
+            return True
+    return False
+
+
 def collect_ended() -> None:
     """Take the exit status of servers that somebody else stopped, so that no corpse of theirs stays."""
     for pid in list(_children):

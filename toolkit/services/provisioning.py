@@ -9,8 +9,6 @@ import functools
 import hashlib
 import os
 import secrets
-import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -295,10 +293,10 @@ def _sweep_lost_folders(store: LeaseStore, root: Path, known: Collection[str], *
 
 
 def _end_folder(path: Path, lease: Lease) -> str:
+    """Stop the servers that run in a folder, see them gone, and remove it; return what went wrong."""
     try:
-        for pid in processes.inside(path):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGQUIT if sys.platform != "win32" else signal.SIGTERM)
+        if not processes.end_inside(path):
+            return "its server does not end"
         _release_folder(lease)
     except (EnvironmentFailed, OSError) as error:
         return str(error)
