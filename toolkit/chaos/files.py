@@ -6,11 +6,11 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
-from toolkit.config.validation import unknown
-from toolkit.errors import InputError, UsageError
+from toolkit.config.named_files import find_named, named_files
+from toolkit.errors import InputError
 from toolkit.services.faults.model import Fault, Seconds
 
-SUFFIX = ".toml"
+SUFFIXES = (".toml",)
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
@@ -49,8 +49,7 @@ def timeline(scenario: ChaosScenario) -> list[Step]:
 
 def scenario_files(folder: Path) -> dict[str, Path]:
     """Return all scenarios of a folder: name → file."""
-    found = (path for path in folder.rglob(f"*{SUFFIX}") if path.is_file())
-    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(found)}
+    return named_files(folder, SUFFIXES)
 
 
 def find_scenario(folder: Path, name: str) -> ChaosScenario:
@@ -60,10 +59,7 @@ def find_scenario(folder: Path, name: str) -> ChaosScenario:
         UsageError: there is none; names those that are there.
         InputError: the file cannot be read.
     """
-    files = scenario_files(folder)
-    if name not in files:
-        raise UsageError(unknown("chaos scenario", name, files), hint=f"they are TOML files in {folder}")
-    return read_scenario(files[name])
+    return read_scenario(find_named(folder, SUFFIXES, name, "chaos scenario"))
 
 
 def read_scenario(file: Path) -> ChaosScenario:

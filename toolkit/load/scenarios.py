@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from toolkit.config.validation import unknown
-from toolkit.errors import InputError, UsageError
+from toolkit.config.named_files import find_named, named_files
+from toolkit.errors import InputError
 
-SUFFIX = ".toml"
+SUFFIXES = (".toml",)
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -72,8 +72,7 @@ class LoadScenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 def scenario_files(folder: Path) -> dict[str, Path]:
     """Return all scenarios of a folder: name → file."""
-    found = (path for path in folder.rglob(f"*{SUFFIX}") if path.is_file())
-    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(found)}
+    return named_files(folder, SUFFIXES)
 
 
 def find_scenario(folder: Path, name: str) -> LoadScenario:
@@ -83,10 +82,7 @@ def find_scenario(folder: Path, name: str) -> LoadScenario:
         UsageError: there is none; names those that are there.
         InputError: the file cannot be read.
     """
-    files = scenario_files(folder)
-    if name not in files:
-        raise UsageError(unknown("load scenario", name, files), hint=f"they are TOML files in {folder}")
-    return read_scenario(files[name])
+    return read_scenario(find_named(folder, SUFFIXES, name, "load scenario"))
 
 
 def read_scenario(file: Path) -> LoadScenario:

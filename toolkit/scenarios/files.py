@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from toolkit.config.validation import unknown
-from toolkit.errors import InputError, MissingExtra, UsageError
+from toolkit.config.named_files import find_named, named_files
+from toolkit.errors import InputError, MissingExtra
 
 SUFFIXES = (".yml", ".yaml")
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -70,9 +70,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def scenario_files(folder: Path) -> dict[str, Path]:
-    """Return all scenarios of a folder: name → file. ``shop/busy.yml`` is called ``shop/busy``."""
-    found = (path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
-    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(found)}
+    """Return all scenarios of a folder: name → file."""
+    return named_files(folder, SUFFIXES)
 
 
 def find_scenario(folder: Path, name: str) -> Scenario:
@@ -82,10 +81,7 @@ def find_scenario(folder: Path, name: str) -> Scenario:
         UsageError: there is none; names those that are there.
         InputError: the file cannot be read.
     """
-    files = scenario_files(folder)
-    if name not in files:
-        raise UsageError(unknown("scenario", name, files), hint=f"scenarios are YAML files in {folder}")
-    return read_scenario(files[name])
+    return read_scenario(find_named(folder, SUFFIXES, name, "scenario"))
 
 
 def read_scenario(file: Path) -> Scenario:
