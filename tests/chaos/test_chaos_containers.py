@@ -1,7 +1,6 @@
 """The same faults on containers: each bites, and the container is as before when it is undone."""
 
 import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -21,17 +20,9 @@ World = Any
 
 
 @pytest.fixture(scope="module")
-def contained(up: Any) -> World:
+def world(up: Any) -> World:
     """PostgreSQL and Redis in containers, to be broken."""
     return up("compose")
-
-
-@pytest.fixture
-def chaos(contained: World) -> Iterator[Chaos]:
-    made = contained.chaos()
-    yield made
-    made.close()
-    assert contained.faults() == []
 
 
 def lease_of(world: World) -> Lease:
@@ -53,26 +44,26 @@ def state(world: World) -> dict[str, Any]:
     return found
 
 
-def test_everything_is_as_before(contained: World, chaos: Chaos) -> None:
+def test_everything_is_as_before(world: World, chaos: Chaos) -> None:
     """Every action on both services: same containers, running, same limits, same committed data."""
-    url = contained.environment.urls["DATABASE_URL"]
+    url = world.environment.urls["DATABASE_URL"]
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE TABLE kept (id int); INSERT INTO kept VALUES (7); CHECKPOINT")
-    before = state(contained)
+    before = state(world)
     for action in SERVER_ACTIONS:
         for service in ("database", "cache"):
             with chaos.fault(action, service):
                 pass
-            assert state(contained) == before, f"{action} {service}"
+            assert state(world) == before, f"{action} {service}"
     assert len(chaos.recoveries) == 2 * len(SERVER_ACTIONS)
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT id FROM kept").fetchall() == [(7,)]
 
 
 @pytest.mark.parametrize("action", ["kill", "pause", "squeeze_memory", "fill_disk"])
-def test_it_bites(contained: World, chaos: Chaos, action: ServerAction) -> None:
+def test_it_bites(world: World, chaos: Chaos, action: ServerAction) -> None:
     """Down, silent, out of memory, or no room: what an application sees."""
-    url = contained.environment.urls["DATABASE_URL"]
+    url = world.environment.urls["DATABASE_URL"]
     queries = {
         "squeeze_memory": "SELECT length(repeat('x', 100000000))",
         "fill_disk": "CREATE TABLE big AS SELECT repeat(md5(n::text), 60) FROM generate_series(1, 12000) n",
@@ -87,16 +78,16 @@ def test_it_bites(contained: World, chaos: Chaos, action: ServerAction) -> None:
         ask()
 
 
-def test_a_squeezed_container_has_a_quota(contained: World, chaos: Chaos) -> None:
-    lease = lease_of(contained)
+def test_a_squeezed_container_has_a_quota(world: World, chaos: Chaos) -> None:
+    lease = lease_of(world)
     with chaos.fault("squeeze_cpu", "database", share=0.25), connected(lease.what["host"]) as client:
         (container,) = containers.find(client, lease.id, "database")
         assert container.attrs["HostConfig"]["CpuQuota"] == 25_000
 
 
-def test_a_limit_in_whole_cpus_is_given_back(contained: World) -> None:
+def test_a_limit_in_whole_cpus_is_given_back(world: World) -> None:
     """A container that was made with ``cpus`` has that afterwards: the engine keeps it under another name."""
-    lease = lease_of(contained)
+    lease = lease_of(world)
     with connected(lease.what["host"], timeout=60) as client:
         (cache,) = containers.find(client, lease.id, "cache")
         made = client.containers.run(
@@ -115,10 +106,9 @@ def test_a_limit_in_whole_cpus_is_given_back(contained: World) -> None:
             made.remove(force=True)
 
 
-def test_a_sweep_undoes_what_an_owner_left(contained: World, chaos: Chaos) -> None:
+def test_a_sweep_undoes_what_an_owner_left(world: World, chaos: Chaos) -> None:
     """As after kill -9: the owner of the fault is dead, that of the containers lives."""
-    before = state(contained)
-    world = contained
+    before = state(world)
     environment, endpoint = world.environment, world.environment.endpoint("database")
     for action in ("pause", "fill_disk", "kill"):
         dead = world.store.owner("session", pid=2**22 + 1)
@@ -129,7 +119,7 @@ def test_a_sweep_undoes_what_an_owner_left(contained: World, chaos: Chaos) -> No
         assert {**after, "cache": None} == {**before, "cache": None}
 
 
-def test_an_image_without_the_means_is_told(contained: World) -> None:
+def test_an_image_without_the_means_is_told(world: World) -> None:
     class Poor:
         name = "poor"
 
@@ -138,7 +128,7 @@ def test_an_image_without_the_means_is_told(contained: World) -> None:
 
     with pytest.raises(EnvironmentFailed, match="poor: its limits: prlimit: not found"):
         containers._inside(Poor(), "prlimit")
-    lease = lease_of(contained)
+    lease = lease_of(world)
     gone = pytest.raises(EnvironmentFailed, match="nothing: its container is gone")
     with gone, connected(lease.what["host"]) as client:
         containers.find(client, lease.id, "nothing")

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from invoke.program import Program
 
+from tests.ci.judges import judge
+from toolkit.ci.jobs import chosen_sessions, make_jobs
+from toolkit.config import load_config
 from toolkit.tasks import ns
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
@@ -132,8 +135,12 @@ def test_a_target_time_gives_shards_and_plans(project: Path, invoke: Run) -> Non
 def test_the_definitions_of_the_example_are_true(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And their matrix is that of ``nox --list --json``."""
+    """They are not stale, satisfy every judge, and have the matrix of ``nox --list --json``."""
     monkeypatch.chdir(EXAMPLE)
+    config = load_config(EXAMPLE, environ={})
+    rows = [row.session for job in make_jobs(config, chosen_sessions(config)) for row in job.rows]
+    assert sorted(set(rows)) == sorted(listed(EXAMPLE, "-s", *config.ci.sessions))
+    judge([EXAMPLE / ".github/workflows/tests.yml"], [EXAMPLE / ".gitlab-ci.yml"])
     Program(namespace=ns).run(["invoke", "ci.check", "--json"])
     found = {row["path"]: row["state"] for row in json.loads(capsys.readouterr().out)}
     assert found == {".github/workflows/tests.yml": "true", ".gitlab-ci.yml": "true"}

@@ -18,7 +18,15 @@ from tests.gates.gated_project import Gated, measured
 from toolkit.config import load_config, parse_config
 from toolkit.config.gates import Waiver
 from toolkit.errors import ConfigError
-from toolkit.gates.coverage import Coverage, FileCoverage, judge_overall, line_ranges
+from toolkit.gates.coverage import (
+    Coverage,
+    FileCoverage,
+    NewCode,
+    NewFile,
+    judge_overall,
+    line_ranges,
+    told_new,
+)
 from toolkit.gates.globs import matches_name, matches_path
 from toolkit.gates.inputs import read_document
 from toolkit.gates.newcode import base_revision, cobertura, has_code, is_omitted, read_new_code
@@ -304,3 +312,12 @@ def test_files_without_a_statement_need_no_coverage(tmp_path: Path, text: str, c
 )
 def test_omitted_files_need_no_coverage(glob: str, omitted: bool) -> None:
     assert is_omitted(Path("/top"), "src/gen/a.py", [glob]) is omitted
+
+
+def test_new_code_is_told_in_one_line() -> None:
+    """Without a judgement: also what is not known, and a diff that brings nothing."""
+    file = NewFile(path="a.py", covered=(1, 2, 3), missing=(9,))
+    new = NewCode(base="main", changed=5, files=(file,))
+    assert told_new(new) == "75.0 %, 3 of 4 new lines are covered (against main)"
+    assert told_new(NewCode(base="main", changed=0)).startswith("the diff is empty")
+    assert told_new(Absent(reason="no git", remedy="")) == "not known: no git"

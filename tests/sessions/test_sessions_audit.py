@@ -57,6 +57,17 @@ def advisories() -> Iterator[str]:
     server.server_close()
 
 
+AUDITED = """\
+[project]
+name = "audited"
+version = "1"
+dependencies = ["itsdangerous"]
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+[tool.hatch.build.targets.wheel]
+packages = ["audited"]
+"""
 NOXFILE = """
 import nox
 from toolkit.config import load_config
@@ -72,20 +83,8 @@ def test_audit_finds_what_it_should_and_says_what_it_could_not(project: Project,
     project.write("noxfile.py", NOXFILE)
     project.write(
         "pyproject.toml",
-        """
-        [project]
-        name = "audited"
-        version = "1"
-        dependencies = ["itsdangerous"]
-        [build-system]
-        requires = ["hatchling"]
-        build-backend = "hatchling.build"
-        [tool.hatch.build.targets.wheel]
-        packages = ["audited"]
-        [tool.toolkit]
-        source = ["audited"]
-        gates.off = ["coverage", "performance", "reliability"]
-        """,
+        AUDITED
+        + '[tool.toolkit]\nsource = ["audited"]\ngates.off = ["coverage", "performance", "reliability"]\n',
     )
     project.write("audited/__init__.py", "def f(x):\n    return eval(x)\n")
     found = project.nox("-s", "audit", bare=False, TOOLKIT_OSV_URL=advisories)
@@ -140,20 +139,7 @@ def test_safety_answers_from_a_folder_without_network(project: Project) -> None:
     project.write("noxfile.py", NOXFILE)
     project.write(
         "pyproject.toml",
-        """
-        [project]
-        name = "audited"
-        version = "1"
-        dependencies = ["itsdangerous"]
-        [build-system]
-        requires = ["hatchling"]
-        build-backend = "hatchling.build"
-        [tool.hatch.build.targets.wheel]
-        packages = ["audited"]
-        [tool.toolkit.audit]
-        sources = ["safety"]
-        advisories = "advisories"
-        """,
+        AUDITED + '[tool.toolkit.audit]\nsources = ["safety"]\nadvisories = "advisories"\n',
     )
     project.write("audited/__init__.py", "")
     away = project.nox("-s", "audit", bare=False)

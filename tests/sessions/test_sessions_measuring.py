@@ -126,6 +126,7 @@ def test_coverage_is_judged_once_for_all_sessions(project: Project) -> None:
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("Running session coverage") == 1
     assert "all: 100.0 %" in done.stdout
+    assert "new code: not known: no base to compare with" in done.stdout
     names = {path.name for path in (project.root / "reports").iterdir()}
     assert {"coverage", "coverage.xml", "coverage.json", "summary.json"} <= names
     project.write("tests/test_sums.py", "from app import grown_up\ndef test_one(): assert grown_up(20)\n")

@@ -124,6 +124,15 @@ def judge_new(new: NewCode | Absent, threshold: float, *, tiny: int, tolerated: 
     )
 
 
+def told_new(new: NewCode | Absent) -> str:
+    """Say in one line how much of the new code is covered, without judging it."""
+    if isinstance(new, Absent):
+        return f"not known: {new.reason}"
+    check = judge_new(new, 0, tiny=0, tolerated=0)
+    percent = "" if check.measured is None else f"{check.measured:.1f} %, "
+    return f"{percent}{check.message} (against {new.base})"
+
+
 def _judge_files(
     name: str,
     coverage: Coverage,

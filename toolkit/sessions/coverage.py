@@ -11,6 +11,8 @@ from pathlib import Path
 import nox
 
 from toolkit.config import Config
+from toolkit.gates.coverage import told_new
+from toolkit.gates.newcode import base_revision, read_new_code
 from toolkit.records import RunRecord
 from toolkit.reports.coverage import CoverageReport, combine_coverage, find_data
 from toolkit.reports.writing import write_reports
@@ -58,6 +60,8 @@ def judge_coverage(session: nox.Session, config: Config, runs: Runs, target: Pat
     write_reports([record for _, record in runs], target, coverage=report.total.percent)
     for line in report.lines():
         session.log(line)
+    if target == config.reports_dir:  # the one that the gates read, too
+        session.log(f"new code: {told_new(read_new_code(config, base_revision(config, os.environ)))}")
     session.log(f"coverage: {target / 'coverage' / 'index.html'}")
     if os.environ.get(LATER) == "later":
         session.log(f"coverage is not judged here: {LATER}=later")
