@@ -195,7 +195,12 @@ def unparsed(project: Gated) -> None:
 def unreachable(project: Gated) -> None:
     """Although there is a report: it is an older one."""
     told = {"tool": "pip-audit", "asked": "http://osv", "problem": "connection refused", "exit_code": 1}
-    project.report("audit/answers.json", {"answers": [told]})
+    project.report("audit/answers.json", {"answers": [{"tool": "bandit", "exit_code": 0}, told]})
+
+
+def asked_without_pip_audit(project: Gated) -> None:
+    """Although there is a report: it is an older one, of before somebody left it out for a while."""
+    project.report("audit/answers.json", {"answers": [{"tool": "bandit", "exit_code": 0}]})
 
 
 def audit_of_other_code(project: Gated) -> None:
@@ -210,6 +215,20 @@ def benchmarks_of(commit: str) -> Spoil:
         rows = [{"fullname": "t.py::test_a", "stats": {"median": 0.001}}]
         told = {"id": commit or project.head()}
         project.report("benchmarks.json", {"benchmarks": rows, "commit_info": told})
+
+    return spoil
+
+
+def benchmarks_of_clean_code(changed: str) -> Spoil:
+    """Measured before the file was changed or made."""
+
+    def spoil(project: Gated) -> None:
+        benchmarks_of("")(project)
+        path = project.reports / "benchmarks.json"
+        document = json.loads(path.read_text("utf-8"))
+        document["commit_info"]["dirty"] = False
+        project.report(path.name, document)
+        project.write(changed, STATEMENTS + "more = 1\n")
 
     return spoil
 
@@ -322,6 +341,10 @@ CASES = [
     case("no-benchmark-ran", "performance", absolute(lambda project: project.benchmarks({})),
          {"performance.absolute": "malformed"}),
     case("benchmarks-of-this-code", "performance", benchmarks_of(""), {"performance.absolute": "passed"}),
+    case("benchmarks-before-a-change", "performance", benchmarks_of_clean_code("shop/core.py"),
+         {"performance.absolute": "malformed"}, says="without the changes beside it"),
+    case("benchmarks-beside-a-new-file", "performance", benchmarks_of_clean_code("shop/new.py"),
+         {"performance.absolute": "passed"}),
     case("benchmarks-of-other-code", "performance", benchmarks_of("0" * 40),
          {"performance.absolute": "malformed"}, says="of other code"),
     case("never-compared", "performance", lambda project: project.settings(PAIRED),
@@ -376,6 +399,8 @@ CASES = [
          {"security.pip-audit": "passed"}),
     case("no-packages", "security", packages(), {"security.pip-audit": "malformed"}),
     case("no-answer", "security", unreachable, {"security.pip-audit": "missing"}, says="connection refused"),
+    case("not-asked", "security", asked_without_pip_audit, {"security.pip-audit": "missing"},
+         says="pip-audit was not asked the last time"),
     case("audit-of-other-code", "security", audit_of_other_code,
          {"security.bandit": "malformed", "security.pip-audit": "malformed"}, says="of other code"),
     case("answers-are-malformed", "security", lambda project: project.report("audit/answers.json", [1]),

@@ -21,7 +21,6 @@ from toolkit.gates import interleaving, lockstep, turntaking
 from toolkit.gates.arms import Arm, Measured, module_names, require_own, search_path, start_of
 from toolkit.gates.interleaving import (
     Effort,
-    checked_out,
     compare_trees,
     list_benchmarks,
     measure_block,
@@ -29,6 +28,7 @@ from toolkit.gates.interleaving import (
 from toolkit.gates.lockstep import Pace, Start, inherited, names_of, playing, take_turns
 from toolkit.gates.pairing import Block, Paired
 from toolkit.gates.turntaking import Turns, timed
+from toolkit.gates.worktrees import checked_out
 from toolkit.tasks import gates as gates_task
 
 Run = Callable[..., tuple[int, str, str]]
@@ -37,6 +37,7 @@ PACE = Pace(timer="cpu", seconds=0.001, rounds=4, turn=0.0005)
 ARM = """
 import os, sys
 from toolkit.gates.turntaking import Turns, timed
+from toolkit.gates.worktrees import checked_out
 turns = Turns(os.environ)
 log = open(sys.argv[1], "a")
 def work():
@@ -314,6 +315,35 @@ def test_a_commit_that_is_not_there_leaves_nothing(project: Gated) -> None:
     with pytest.raises(ChangesUnknown), checked_out(project.root, "nowhere", 2):
         pass
     assert worktrees(project.root) == 1
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from toolkit.gates.worktrees import checked_out
+with checked_out(Path(sys.argv[1]), "main", 2) as trees:
+    print(trees[0].parent.parent, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_one(project: Gated, tmp_path: Path) -> None:
+    """But not what belongs to one that lives, nor work trees of somebody else."""
+    subprocess.run(["git", "worktree", "add", "-q", str(tmp_path / "own")], cwd=project.root, check=True)
+    command = [sys.executable, "-c", KILLED, str(project.root)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        left = Path(os.fsdecode(other.stdout.readline().strip()))
+        with checked_out(project.root, "main", 1):
+            assert left.is_dir()
+            assert worktrees(project.root) == 5
+        other.kill()
+    assert left.is_dir()
+    with checked_out(project.root, "main", 1):
+        assert not left.exists()
+        assert worktrees(project.root) == 3
+    assert worktrees(project.root) == 2
+    assert (tmp_path / "own" / ".git").exists()
 
 
 def test_failing_benchmarks_and_preparations_are_told(project: Gated) -> None:

@@ -1,20 +1,25 @@
 """Artifacts by age, inventory with trend, comparison of what processes collect."""
 
 import os
+import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.history.made_runs import made_run
 from toolkit.config import load_config
 from toolkit.config.settings import Config
-from toolkit.errors import EnvironmentFailed
+from toolkit.errors import ChangesUnknown, EnvironmentFailed
+from toolkit.history.store import open_history
 from toolkit.journal import Journal
 from toolkit.maintenance import collection
 from toolkit.maintenance.artifacts import sweep_artifacts
 from toolkit.maintenance.collection import compare_collections
 from toolkit.maintenance.inventory import changes, take_inventory
+from toolkit.maintenance.sweeping import Limits, sweep_folder
+from toolkit.tasks import maintenance_steps
 
 NOW = time.time()
 DAY = 86_400.0
@@ -78,6 +83,48 @@ def test_a_run_that_goes_on_stays_however_old_its_lines_are(project: Config) -> 
     assert spared.why == "this run still goes on"
     journal.close()
     assert sweep_artifacts(project, now=NOW, known=["long"]).removed
+
+
+def test_what_git_tracks_stays_also_below_the_folder_of_the_reports(project: Config) -> None:
+    """An application may be named ``reports``; and a repository that git refuses to read protects nothing."""
+    kept = made(project.root / "reports" / "models é.py", 99)
+    made(project.root / "reports" / "junit.xml", 99)
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C", str(project.root)]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "add", "reports/models é.py"], check=True)
+    index = project.root / ".git" / "index"
+    whole = index.read_bytes()
+    index.write_bytes(b"torn")
+    with pytest.raises(ChangesUnknown):
+        sweep_artifacts(project, now=NOW, known=[])
+    index.write_bytes(whole)
+    done = sweep_artifacts(project, now=NOW, known=[])
+    assert [each.path for each in done.removed] == ["reports/junit.xml"]
+    assert [(each.path, each.why) for each in done.spared] == [
+        ("reports/models é.py", "version control has it")
+    ]
+    assert kept.exists()
+
+
+def test_a_submodule_stays(tmp_path: Path) -> None:
+    made(tmp_path / "reports" / "theirs" / "file", 99)
+    limits = Limits(before=NOW, tracked=frozenset({"reports/theirs"}))
+    assert sweep_folder(tmp_path, ["reports"], limits).removed == ()
+
+
+def test_a_run_of_which_the_history_lacks_a_part_stays(project: Config) -> None:
+    """Its rest cannot be read: it waits for whoever can."""
+    folder = project.state_dir / "runs" / "r"
+    with open_history(project.history_url) as history:
+        history.import_run(made_run(1, {"t": "p"}, run="r"), size=3)
+    journal = made(folder / "controller.jsonl", 99, "beyond repair")
+    asked = maintenance_steps.Asked(config=project, now=NOW)
+    assert maintenance_steps.artifacts(asked).state == "nothing"
+    assert journal.exists()
+    with open_history(project.history_url) as history:
+        history.import_run(made_run(1, {"t": "p"}, run="r"), size=100)
+    assert maintenance_steps.artifacts(asked).state == "done"
+    assert not journal.exists()
 
 
 def test_a_run_that_is_a_link_and_a_state_folder_elsewhere_are_left_alone(tmp_path: Path) -> None:

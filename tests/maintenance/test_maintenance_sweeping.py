@@ -331,6 +331,8 @@ def test_where_folders_cannot_be_opened_relative_to_each_other_nothing_is_remove
     kept = old_file(world.reports / "a")
     monkeypatch.setattr(sweeping, "POSSIBLE", False)
     with pytest.raises(RuntimeUnavailable, match="cannot be removed safely"):
+        newest_change(tmp_path, ["reports"])
+    with pytest.raises(RuntimeUnavailable, match="cannot be removed safely"):
         sweep_folder(world.project, ("reports",), LIMITS)
     assert kept.exists()
 

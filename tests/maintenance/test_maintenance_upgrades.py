@@ -11,7 +11,7 @@ from toolkit.config import load_config
 from toolkit.errors import EnvironmentFailed, InputError
 from toolkit.maintenance import upgrades
 from toolkit.maintenance.steps import Skip
-from toolkit.maintenance.upgrades import Upgrade, keep, propose, try_out
+from toolkit.maintenance.upgrades import Proposal, Upgrade, keep, propose, try_out
 
 RUNNER = "import shelf, sys\nsys.exit(0 if shelf.GOOD else print('shelf is bad') or 1)\n"
 
@@ -96,6 +96,38 @@ def test_an_upgrade_with_which_the_tests_pass_is_written_down_on_demand(project:
     assert (project / "pins.txt").read_text() == before.replace("Shelf==1.0", "Shelf==2.0")
     assert keep(config, found) == ()
     assert propose(config, sys.executable).upgrades == ()
+
+
+NEWER = Proposal(
+    upgrades=(Upgrade(name="shelf", old="1.0", new="2.0"), Upgrade(name="hook", old="3.0.0", new="4"))
+)
+
+
+def test_keeping_leaves_pins_for_other_pythons_line_ends_links_and_modes(project: Path) -> None:
+    real = project / "shared.txt"
+    old = "shelf==0.9 ; python_version < '3'\nShelf==1.0 ; python_version > '3'\r\nhook==3.0\n"
+    real.write_bytes(old.encode())
+    real.chmod(0o640)
+    (project / "pins.txt").unlink()
+    (project / "pins.txt").symlink_to(real.name)
+    assert keep(load_config(project), NEWER) == ("pins.txt",)
+    assert real.read_bytes() == old.replace("Shelf==1.0", "Shelf==2.0").replace("k==3.0", "k==4").encode()
+    assert (project / "pins.txt").is_symlink()
+    assert real.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("second", [b"shelf==1.0 \\\n    --hash=sha256:00\n", b"\xff", None])
+def test_keeping_writes_all_files_or_none(project: Path, second: bytes | None) -> None:
+    """A pin beside the hash of another version could never be installed."""
+    text = (project / "pyproject.toml").read_text()
+    (project / "pyproject.toml").write_text(text.replace('["pins.txt"]', '["pins.txt", "more.txt"]'))
+    if second is not None:
+        (project / "more.txt").write_bytes(second)
+    before = (project / "pins.txt").read_bytes()
+    with pytest.raises(InputError, match=r"more\.txt"):
+        keep(load_config(project), NEWER)
+    assert (project / "pins.txt").read_bytes() == before
+    assert second is None or (project / "more.txt").read_bytes() == second
 
 
 def test_an_upgrade_that_breaks_the_tests_is_told_apart_from_tests_that_are_broken(project: Path) -> None:

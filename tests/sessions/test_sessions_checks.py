@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +10,11 @@ import pytest
 from tests.sessions.nox_project import Project
 from toolkit.config import parse_config
 from toolkit.errors import ConfigError
-from toolkit.sessions.tools import required_by_rows, row_commands
+from toolkit.gates.inputs import read_session
+from toolkit.gates.static import Ran
+from toolkit.sessions.audit import audit
+from toolkit.sessions.gates import gates
+from toolkit.sessions.tools import required_by_rows, row_commands, run_side_by_side
 
 NOXFILE = """
 import nox
@@ -81,6 +86,41 @@ def test_all_tools_run_although_the_first_finds_something(checked: Project) -> N
     ran = json.loads((reports / "tools.json").read_text("utf-8"))
     assert ran["exit_codes"] == {"ruff check": 1, "ruff format": 1, "isort": 1, "own": 0}
     assert "Function is missing a type annotation" in done.stdout, "strict where nothing is configured"
+
+
+class Session:
+    """As much of a Nox session as tools side by side use; every tool ends well."""
+
+    def __init__(self, *posargs: str, install_only: bool = False) -> None:
+        self.posargs = list(posargs)
+        self._runner = SimpleNamespace(global_config=SimpleNamespace(install_only=install_only))
+
+    def log(self, *_words: object) -> None:
+        pass
+
+    def run(self, *_words: str, **_options: object) -> bool | None:
+        return None if self._runner.global_config.install_only else True
+
+
+@pytest.mark.parametrize(
+    ("session", "told"),
+    [(Session(), True), (Session("one.py"), False), (Session(install_only=True), False)],
+)
+def test_only_a_whole_session_that_ran_counts_as_content(tmp_path: Path, session: Any, told: bool) -> None:
+    """A gate that reads it would else pass although one file was looked at, or nothing."""
+    config = parse_config({"tool": {"toolkit": {}}}, root=tmp_path, environ={})
+    run_side_by_side(session, config, "typecheck", {"mypy": ["mypy"]})
+    ran = read_session(config, "typecheck")
+    assert isinstance(ran, Ran) == told, ran
+
+
+@pytest.mark.parametrize("body", [audit, gates])
+def test_installing_alone_judges_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: Any) -> None:
+    """``nox --install-only`` of a fresh project ends well, and leaves no report."""
+    monkeypatch.setattr(Session, "venv_backend", "none", raising=False)
+    session = Session(install_only=True)
+    body(session, parse_config({"tool": {"toolkit": {}}}, root=tmp_path, environ={}))
+    assert not (tmp_path / "reports").exists()
 
 
 def test_an_unknown_check_is_an_error_that_lists_the_valid(checked: Project) -> None:

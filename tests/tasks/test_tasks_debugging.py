@@ -1,7 +1,9 @@
 """``invoke tests.debug`` and its neighbours: what they type for you, and what they tell, on real runs."""
 
 import json
+import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -65,6 +67,34 @@ def test_debug_shows_all_there_is_and_keeps_the_exit_code(project: Path, invoke:
     assert "local_word = 'visible'" in done.stdout
     assert invoke("tests.debug", GOOD)[0] == 0
     assert invoke("tests.debug", BAD)[0] == 1
+
+
+FOREGROUND = """
+import os, sys
+from pathlib import Path
+from toolkit.tasks.foreground import run_foreground
+sys.exit(run_foreground([sys.executable, "-c", sys.argv[1]], Path.cwd(), os.environ))
+"""
+CLEANING = """
+import sys, time
+try:
+    print("up", flush=True)
+    time.sleep(60)
+except KeyboardInterrupt:
+    time.sleep(0.7)  # longer than subprocess.run waits
+    sys.exit(7)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no process groups to be interrupted")
+def test_what_runs_in_the_foreground_has_its_time_after_ctrl_c() -> None:
+    """The terminal interrupts both processes; the outer one leaves it to the inner one."""
+    command = [sys.executable, "-c", FOREGROUND, CLEANING]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as outer:
+        assert outer.stdout is not None
+        assert outer.stdout.readline() == b"up\n"
+        os.killpg(outer.pid, signal.SIGINT)
+        assert outer.wait(timeout=60) == 7
 
 
 def test_debug_prints_logs_as_they_come(project: Path, invoke: Run) -> None:

@@ -7,6 +7,7 @@
     performance    benchmarks: absolute limits, and against old code
     pairing        the statistics of that comparison
     interleaving   its job: old and new code in turn, from work trees
+    worktrees      those trees, and the end of those that a killed process left
     lockstep       processes that take turns
     turntaking     their side of it
     arms           one tree of files and its process

@@ -16,6 +16,19 @@ def code_identity(config: Config) -> tuple[str, str]:
         return "", ""
 
 
+def is_changed(config: Config) -> bool:
+    """Tell whether a file of source or tests that the commit has differs on disk; False without git."""
+    mine = [*config.source, *config.tests]
+    try:
+        old = old_contents(config.root, "HEAD..HEAD")
+    except ChangesUnknown:
+        return False
+    return any(
+        content is not None and any(matches_path(path, folder) for folder in mine)
+        for path, content in old.items()
+    )
+
+
 def code_state(config: Config) -> str:
     """Return a fingerprint of what in source and tests differs from the commit; empty when nothing does."""
     mine = [*config.source, *config.tests]

@@ -13,7 +13,7 @@ from toolkit.analysis.quarantine import Quarantine, parse_quarantine
 from toolkit.config import Config
 from toolkit.errors import ChangesUnknown, InputError, ToolkitError
 from toolkit.gates.coverage import Coverage, FileCoverage
-from toolkit.gates.identity import code_identity, code_state
+from toolkit.gates.identity import code_identity, code_state, is_changed
 from toolkit.gates.interleaving import RESULT
 from toolkit.gates.pairing import Paired
 from toolkit.gates.performance import Benchmark, Benchmarks
@@ -151,6 +151,8 @@ def read_benchmarks(config: Config) -> Benchmarks | Absent:
         commit = str((document.get("commit_info") or {}).get("id") or "unknown")
         if head and commit not in {"unversioned", "unknown", head}:
             raise ValueError(f"it is of other code: {commit[:12]}")
+        if (document.get("commit_info") or {}).get("dirty") is False and is_changed(config):
+            raise ValueError(f"it is of other code: of {commit[:12]} without the changes beside it")
         return Benchmarks(source=path.name, rows=rows)
 
     return read_document(path, config.root, parse, remedy=RUN_BENCHMARKS)
@@ -194,7 +196,7 @@ def read_sources(config: Config) -> dict[str, Source | Absent]:
     answers = read_answers(config)
     if isinstance(answers, Absent):
         return dict.fromkeys(config.audit.sources, answers)
-    return {name: _read_source(name, folder, config.root, answers.get(name)) for name in config.audit.sources}
+    return {name: _read_source(name, folder, config.root, answers) for name in config.audit.sources}
 
 
 def read_answers(config: Config) -> dict[str, Answer] | Absent:
@@ -210,7 +212,10 @@ def read_answers(config: Config) -> dict[str, Answer] | Absent:
     return read_document(path, config.root, parse, remedy=RUN_AUDIT) if path.exists() else {}
 
 
-def _read_source(name: str, folder: Path, root: Path, answer: Answer | None) -> Source | Absent:
+def _read_source(name: str, folder: Path, root: Path, answers: Mapping[str, Answer]) -> Source | Absent:
+    answer = answers.get(name)
+    if answer is None and answers:
+        return Absent(reason=f"{name} was not asked the last time", remedy=f"run: {RUN_AUDIT}", source=name)
     if answer is not None and answer.problem:
         asked = f" ({answer.asked})" if answer.asked else ""
         told = f"{name} did not answer{asked}: {answer.problem}"

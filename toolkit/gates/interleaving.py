@@ -4,22 +4,22 @@ The old code is checked out twice beside the working tree (``git worktree``), so
 as it is, changes that are not committed included.
 """
 
-import contextlib
 import random
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from toolkit.config import Config
-from toolkit.errors import ChangesUnknown, EnvironmentFailed
+from toolkit.errors import EnvironmentFailed
 from toolkit.gates.arms import Arm, Measured, require_own, start_of
 from toolkit.gates.identity import code_state
 from toolkit.gates.lockstep import NO_TESTS, Pace, Player, names_of, playing, take_turns
 from toolkit.gates.pairing import Block, Paired, block_of, blocks_needed, compare
+from toolkit.gates.worktrees import checked_out
 from toolkit.impact.changes import base_of
 
 RESULT = "performance.json"
@@ -147,37 +147,6 @@ def noisy(blocks: Mapping[str, Sequence[Block]], slowdown: float) -> list[str]:
     """Return the benchmarks whose noise is still above what matters."""
     found = compare(blocks, slowdown=slowdown)
     return [name for name in blocks if found[name].noise > 1 + slowdown / 100]
-
-
-@contextlib.contextmanager
-def checked_out(root: Path, commit: str, count: int) -> Iterator[tuple[Path, ...]]:
-    """Check a commit out into several temporary work trees; yield the project's folder in each.
-
-    Raises:
-        ChangesUnknown: git cannot.
-    """
-    prefix = _git(root, "rev-parse", "--show-prefix").strip()
-    with tempfile.TemporaryDirectory(prefix="toolkit-base-") as folder, contextlib.ExitStack() as stack:
-        for number in range(count):
-            tree = Path(folder, str(number), root.name)
-            stack.callback(_forget, root, tree)
-            _git(root, "worktree", "add", "--quiet", "--detach", "--force", str(tree), commit)
-        yield tuple(Path(folder, str(number), root.name, prefix) for number in range(count))
-
-
-def _forget(root: Path, tree: Path) -> None:
-    with contextlib.suppress(ChangesUnknown):
-        _git(root, "worktree", "remove", "--force", str(tree))
-
-
-def _git(root: Path, *arguments: str) -> str:
-    command = ["git", *arguments]
-    done = subprocess.run(
-        command, cwd=root, capture_output=True, check=False, encoding="utf-8", errors="backslashreplace"
-    )
-    if done.returncode:
-        raise ChangesUnknown(f"{shlex.join(command[:3])}: {done.stderr.strip() or 'failed'}")
-    return done.stdout
 
 
 def _prepare(command: str, tree: Path) -> None:

@@ -138,6 +138,15 @@ def subjects_between(root: Path, first: str, second: str, *, limit: int = 20) ->
     return tuple(log.decode("utf-8", "replace").splitlines())
 
 
+def tracked_files(root: Path) -> tuple[str, ...]:
+    """Return the files that git tracks, and the folders of submodules, relative to the root.
+
+    Raises:
+        ChangesUnknown: not a work tree.
+    """
+    return tuple(_names(_git(root, "ls-files", "--cached", "-z", "--", ".")))
+
+
 def present_files(root: Path) -> tuple[str, ...]:
     """Return the files that git tracks, or would track because nothing ignores them, relative to the root.
 

@@ -4,8 +4,12 @@ import os
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
+from msgspec.structs import replace
+
 from toolkit.config import Config
+from toolkit.errors import ChangesUnknown
 from toolkit.history.imports import RUNS
+from toolkit.impact.changes import tracked_files
 from toolkit.journal import is_live
 from toolkit.maintenance.sweeping import Limits, Spared, Swept, files_in_use, newest_change, sweep_folder
 
@@ -18,22 +22,34 @@ def sweep_artifacts(config: Config, *, now: float, known: Collection[str], dry_r
     Args:
         config: of the project; ``maintenance`` says how old is old.
         now: Unix seconds.
-        known: ids of the runs that the history has, or had: the journals of others are not yet taken in.
+        known: ids of the runs that the history has whole, or had: other journals are not yet taken in.
         dry_run: only tell.
 
     Raises:
         RuntimeUnavailable: this system cannot do it safely.
+        ChangesUnknown: there is a repository, but git does not tell which files are in it.
     """
     ages = config.maintenance
-    in_use = files_in_use()
-    temporary = Limits(before=now - ages.days * _DAY, in_use=in_use, dry_run=dry_run)
-    reports = Limits(before=now - ages.report_days * _DAY, in_use=in_use, dry_run=dry_run)
+    temporary = Limits(
+        before=now - ages.days * _DAY, in_use=files_in_use(), tracked=_tracked(config.root), dry_run=dry_run
+    )
+    reports = replace(temporary, before=now - ages.report_days * _DAY)
     done = _sweep_runs(config, temporary, known)
     done += sweep_folder(config.root, (), temporary, names=_coverage_data(config.root))
     for folder in ages.temporary:
         done += sweep_folder(config.root, _parts(folder), temporary)
     done += sweep_folder(config.root, (*_parts(config.state), PIPELINES), reports)
     return done + sweep_folder(config.root, _parts(config.reports), reports)
+
+
+def _tracked(root: Path) -> frozenset[str]:
+    """Return what git tracks: a package of the project may be named ``reports``, too."""
+    try:
+        return frozenset(tracked_files(root))
+    except ChangesUnknown:
+        if any((folder / ".git").exists() for folder in (root, *root.parents)):
+            raise
+        return frozenset()
 
 
 PIPELINES = "pipelines"

@@ -60,6 +60,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Unix seconds: only what was last changed before."""
     in_use: frozenset[Identity] = frozenset()
     """Files and folders that some process has open."""
+    tracked: frozenset[str] = frozenset()
+    """What version control has, relative to the project's root, with ``/``: it is no garbage, however old."""
     dry_run: bool = False
 
 
@@ -79,11 +81,7 @@ def sweep_folder(
     Raises:
         RuntimeUnavailable: this system cannot do it safely (Windows).
     """
-    if not POSSIBLE:
-        raise RuntimeUnavailable(
-            "old files cannot be removed safely here: folders cannot be opened relative to each other",
-            hint="remove them by hand",
-        )
+    _require_possible()
     opened: list[int] = []
     try:
         opened.append(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
@@ -104,6 +102,14 @@ def sweep_folder(
     finally:
         for descriptor in reversed(opened):
             os.close(descriptor)
+
+
+def _require_possible() -> None:
+    if not POSSIBLE:
+        raise RuntimeUnavailable(
+            "old files cannot be removed safely here: folders cannot be opened relative to each other",
+            hint="remove them by hand",
+        )
 
 
 def _open_folder(name: str, above: int) -> int:
@@ -158,10 +164,13 @@ class _Sweep:
     def entry(self, name: str, folder: int, way: tuple[str, ...]) -> bool:
         """Sweep one entry; return whether it is gone (in a dry run: would be)."""
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        if stat.S_ISDIR(found.st_mode):
+        tracked = "/".join(way) in self.limits.tracked  # a folder: a submodule
+        if stat.S_ISDIR(found.st_mode) and not tracked:
             return self.folder(name, folder, way, found)
         if found.st_mtime >= self.limits.before:
             return False
+        if tracked:
+            return self.spare(way, "version control has it")
         if not (stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode)):
             return self.spare(way, "no file, folder or link")
         if (found.st_dev, found.st_ino) in self.limits.in_use:
@@ -230,6 +239,7 @@ def newest_change(root: Path, parts: Collection[str]) -> float | None:
     Raises:
         RuntimeUnavailable: see :func:`sweep_folder`.
     """
+    _require_possible()
     times: list[float] = []
     opened: list[int] = []
     try:

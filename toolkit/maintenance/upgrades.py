@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from packaging.version import InvalidVersion, Version
 
 from toolkit.config import Config
 from toolkit.errors import EnvironmentFailed, InputError
@@ -204,32 +205,63 @@ def keep(config: Config, proposal: Proposal) -> tuple[str, ...]:
         The files that changed.
 
     Raises:
-        InputError: there is no constraint file, or one cannot be read or written.
+        InputError: there is no constraint file, one cannot be read or written, or holds hashes.
     """
-    newest = {upgrade.name: upgrade.new for upgrade in proposal.upgrades if upgrade.old and upgrade.new}
+    upgrades = {upgrade.name: upgrade for upgrade in proposal.upgrades if upgrade.old and upgrade.new}
     if not config.install.constraints:
         raise InputError(
             "the project has no constraint files to write the versions to",
             hint='name one: [tool.toolkit.install] constraints = ["constraints.txt"]',
         )
-    changed = []
-    for name in config.install.constraints:
-        path = config.root / name
-        try:
-            before = path.read_text(encoding="utf-8")
-            after = "".join(_pinned(line, newest) for line in before.splitlines(keepends=True))
-            if after != before:
-                temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-                temporary.write_text(after, encoding="utf-8")
-                temporary.replace(path)
-                changed.append(name)
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: {error}") from error
+    texts = {name: _read(config.root / name) for name in config.install.constraints}
+    changed = {
+        name: after for name, before in texts.items() if (after := _repinned(before, upgrades)) != before
+    }
+    hashed = [name for name in changed if "--hash=" in texts[name]]
+    if hashed:
+        raise InputError(
+            f"{', '.join(hashed)}: the hashes belong to the present versions; nothing was written",
+            hint="compile it anew: uv pip compile --upgrade --generate-hashes",
+        )
+    for name, after in changed.items():
+        _write(config.root / name, after)
     return tuple(changed)
 
 
-def _pinned(line: str, newest: Mapping[str, str]) -> str:
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")  # its line ends are kept
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _write(path: Path, text: str) -> None:
+    file = path.resolve()  # a link stays one
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(text.encode("utf-8"))
+        shutil.copymode(file, temporary)
+        temporary.replace(file)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(f"{path}: {error}") from error
+
+
+def _repinned(text: str, upgrades: Mapping[str, Upgrade]) -> str:
+    return "".join(_pinned(line, upgrades) for line in text.splitlines(keepends=True))
+
+
+def _pinned(line: str, upgrades: Mapping[str, Upgrade]) -> str:
+    """Return the line with the newest version, unless it pins another one: that is for other Pythons."""
     pin = PIN.match(line)
-    if pin is None or _canonical(pin["name"]) not in newest:
+    found = upgrades.get(_canonical(pin["name"])) if pin else None
+    if pin is None or found is None or not _same(pin["version"], found.old):
         return line
-    return f"{pin['name']}=={newest[_canonical(pin['name'])]}{line[pin.end() :]}"
+    return f"{pin['name']}=={found.new}{line[pin.end() :]}"
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return Version(one) == Version(other)  # 1.0 is 1.0.0
+    except InvalidVersion:
+        return one == other

@@ -21,7 +21,7 @@ from toolkit.gates.verdicts import Absent, Check, Finding, Status
 from toolkit.reports.writing import place
 from toolkit.sessions.guarding import fail
 from toolkit.sessions.running import exit_code_of
-from toolkit.sessions.tools import install_tools
+from toolkit.sessions.tools import install_tools, installs_only
 
 ADVISORIES = "TOOLKIT_OSV_URL"
 """Environment variable: address of an OSV service (https://google.github.io/osv.dev/api/) of your own."""
@@ -44,6 +44,8 @@ def audit(session: nox.Session, config: Config) -> None:
     """Look for risky code and for known vulnerabilities of what is installed, and judge by the budget."""
     sources = config.audit.sources
     install_tools(session, config, "audit", project=True, more=[SAFETY] if "safety" in sources else [])
+    if installs_only(session):
+        return
     folder = config.reports_dir / AUDIT
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ANSWERS).unlink(missing_ok=True)

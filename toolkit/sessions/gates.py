@@ -9,10 +9,13 @@ from toolkit.config import Config
 from toolkit.gates.checking import check_gates, failed_checks, status_line
 from toolkit.gates.writing import JSON, write_report
 from toolkit.sessions.guarding import fail
+from toolkit.sessions.tools import installs_only
 
 
 def gates(session: nox.Session, config: Config) -> None:
     """Judge coverage, performance, security and reliability: may this be merged?"""
+    if installs_only(session):
+        return
     report = check_gates(config, now=dt.datetime.now(tz=dt.UTC), environ=os.environ)
     write_report(report, config.reports_dir)
     for gate in report.gates:

@@ -59,6 +59,11 @@ def install_tools(
     session.install(*arguments)
 
 
+def installs_only(session: nox.Session) -> bool:
+    """Tell whether Nox runs nothing but installations: then nothing was judged, and nothing is content."""
+    return bool(session._runner.global_config.install_only)  # noqa: SLF001 - no public way
+
+
 def required_by_rows(config: Config, name: str) -> list[str]:
     """Return what the rows of ``[tool.toolkit.tools]`` for a session need."""
     return [package for tool in config.tools.values() if tool.session == name for package in tool.requires]
@@ -88,8 +93,11 @@ def run_side_by_side(
     """Run the session's own tools and the rows of the configuration at once; fail if any found something.
 
     What each printed is shown in turn and kept in ``reports/<session>/<tool>.txt``; how each ended in
-    ``tools.json`` there, which ``gates.static`` reads.
+    ``tools.json`` there, which ``gates.static`` reads. Not of a session with arguments of its own: they may
+    have chosen a single file.
     """
+    if installs_only(session):
+        return
     commands = {**commands, **row_commands(config, name)}
     folder = config.reports_dir / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -110,8 +118,9 @@ def run_side_by_side(
         session.log("%s: %s", label, f"exit code {code}" if code else "content")
         sys.stdout.write(report_of(folder, label).read_text(encoding="utf-8", errors="backslashreplace"))
     sys.stdout.flush()
-    ran = Ran(session=name, head=head, state=state, exit_codes=codes)
-    place(folder / TOOLS, [msgspec.json.format(msgspec.json.encode(ran), indent=2).decode(), "\n"])
+    if not session.posargs:
+        ran = Ran(session=name, head=head, state=state, exit_codes=codes)
+        place(folder / TOOLS, [msgspec.json.format(msgspec.json.encode(ran), indent=2).decode(), "\n"])
     failed = [label for label, code in codes.items() if code]
     if failed:
         fail(session, f"failed: {', '.join(failed)}")

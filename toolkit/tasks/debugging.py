@@ -18,6 +18,7 @@ from toolkit.journal import read_run
 from toolkit.records import Attempt, NodeId, Outcome, RunRecord, node_id
 from toolkit.tasks.collecting import NO_TESTS, project_python
 from toolkit.tasks.door import print_json, task
+from toolkit.tasks.foreground import run_foreground
 from toolkit.tasks.repeating import OWN_VARIABLES, attempts_of, load_run
 from toolkit.tasks.tables import print_table, wide_console
 
@@ -42,7 +43,7 @@ def _run(config: Config, command: Sequence[str], *, dry_run: bool = False, **env
     kept = {
         name: value for name, value in os.environ.items() if name not in (*OWN_VARIABLES, "TOOLKIT_RUN_DIR")
     }
-    return subprocess.run(command, cwd=config.root, env={**kept, **environ}, check=False).returncode
+    return run_foreground(command, config.root, {**kept, **environ})
 
 
 def _end(code: int) -> None:

@@ -15,7 +15,7 @@ from toolkit.errors import UsageError
 from toolkit.gates.coverage import judge_overall
 from toolkit.gates.inputs import read_coverage
 from toolkit.gates.verdicts import Absent, Status
-from toolkit.history.imports import import_pending
+from toolkit.history.imports import RUNS, import_pending, journal_size
 from toolkit.history.store import open_history
 from toolkit.leases.store import open_leases
 from toolkit.maintenance.artifacts import sweep_artifacts
@@ -49,7 +49,9 @@ def artifacts(asked: Asked) -> Outcome:
     config = asked.config
     with open_history(config.history_url) as history:
         import_pending(history, config.state_dir)
-        known = history.sizes()
+        sizes = history.sizes()
+    folders = (config.state_dir / RUNS).glob("*")
+    known = {folder.name for folder in folders if journal_size(folder) <= sizes.get(folder.name, -1)}
     done = sweep_artifacts(config, now=asked.now, known=known, dry_run=asked.dry_run)
     items = [Item(what=each.path, action="remove") for each in done.removed]
     items += [Item(what=each.path, action="keep", why=each.why) for each in done.spared]

@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from toolkit.scheduling.bisection import minimise
 from toolkit.tasks import debugging
 from toolkit.tasks.collecting import interpreter
 from toolkit.tasks.door import print_json, task
+from toolkit.tasks.foreground import run_foreground
 from toolkit.tasks.repeating import (
     command_for,
     last_bad_run,
@@ -223,7 +223,7 @@ def replay(
             _say("\n".join(tests))
             return
         environ = {name: value for name, value in os.environ.items() if not name.startswith("TOOLKIT_RUN")}
-        code = subprocess.run(command, cwd=config.root, env=environ, check=False).returncode
+        code = run_foreground(command, config.root, environ)
     if code:
         raise Exit(code=code)
 
