@@ -157,7 +157,11 @@ def _rows(session: NoxSession, shards: int, control: str) -> list[Row]:
 
 _IMPACTED = re.compile(r"--impacted(=|$)")
 
-_RESERVED = ("plan", "report")
+_RESERVED = frozenset(
+    "after_script before_script cache default false image include nil null pages plan report services spec"
+    " stages true types variables workflow".split()
+)
+"""Our own jobs, and what the keys beside jobs mean to GitLab."""
 
 
 def _ids(names: Sequence[str]) -> Mapping[str, str]:
