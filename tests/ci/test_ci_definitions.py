@@ -120,7 +120,7 @@ def test_settings_of_a_server_stay_one_word_each_for_the_shell_of_its_image(conf
     in_github = workflow["jobs"]["integration"]["services"]["database"]["env"]["POSTGRES_INITDB_ARGS"]
     in_gitlab = pipeline["integration"]["services"][0]["variables"]["POSTGRES_INITDB_ARGS"]
     assert in_github == in_gitlab
-    shell = f"eval 'printf \"%s\\n\" '\"$ARGUMENTS\""  # as the entry point of the image does
+    shell = 'eval \'printf "%s\\n" \'"$ARGUMENTS"'  # as the entry point of the image does
     told = subprocess.run(
         ["sh", "-c", shell], env={"ARGUMENTS": in_github}, capture_output=True, text=True, check=True
     )

@@ -106,9 +106,9 @@ _STARS = re.compile(r"(\*\*|\*)")
 
 
 def _on_branch(pattern: str) -> str:
-    """Return the condition for a branch; in its pattern ``*`` is any text without ``/``, ``**`` any, as on GitHub.
+    """Return the condition for a branch; ``*`` in its pattern is any text without ``/``, ``**`` any.
 
-    See https://docs.gitlab.com/ci/jobs/job_rules/#cicd-variable-expressions.
+    So GitHub reads it. See https://docs.gitlab.com/ci/jobs/job_rules/#cicd-variable-expressions.
     """
     if _PLAIN.fullmatch(pattern):
         return f'$CI_COMMIT_BRANCH == "{pattern}"'

@@ -158,8 +158,9 @@ def _rows(session: NoxSession, shards: int, control: str) -> list[Row]:
 _IMPACTED = re.compile(r"--impacted(=|$)")
 
 _RESERVED = frozenset(
-    "after_script before_script cache default false image include nil null pages plan report services spec"
-    " stages true types variables workflow".split()
+    {"plan", "report"}
+    | {"after_script", "before_script", "cache", "default", "image", "include", "pages", "services", "spec"}
+    | {"stages", "types", "variables", "workflow", "true", "false", "nil", "null"}
 )
 """Our own jobs, and what the keys beside jobs mean to GitLab."""
 

@@ -146,7 +146,9 @@ def _initdb(service: Service, image: str) -> str:
         return "--no-sync"
     settings = {**_SETTINGS, **service.settings}
     words = (f"{name}={value}" for name, value in settings.items())
-    return " ".join(["--no-sync", *(f"-c {shlex.quote(word)}" for word in words)])  # a shell of the image reads it
+    return " ".join(
+        ["--no-sync", *(f"-c {shlex.quote(word)}" for word in words)]
+    )  # a shell of the image reads it
 
 
 Where = Literal["machine", "network"]
