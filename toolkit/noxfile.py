@@ -58,7 +58,12 @@ def list_sessions(root: Path, *, default: bool = False) -> tuple[NoxSession, ...
     if done.returncode != 0 or line is None:
         last = "\n".join(f"    {text}" for text in (done.stdout + done.stderr).strip().splitlines()[-8:])
         raise InputError(f"{root / FILE}: Nox cannot list its sessions:\n{last}", hint="nox --list")
-    return msgspec.json.decode(line, type=tuple[NoxSession, ...])
+    try:
+        return msgspec.json.decode(line, type=tuple[NoxSession, ...])
+    except msgspec.MsgspecError as error:
+        raise InputError(
+            f"{root / FILE}: it prints lines of its own among its sessions: {line[:80]}"
+        ) from error
 
 
 def nox_command(root: Path) -> list[str]:

@@ -201,3 +201,23 @@ def test_everything_together_answers_within_seconds(tmp_path: Path, monkeypatch:
         Config(root=tmp_path, pythons=(HERE,)), {**os.environ, "DOCKER_HOST": "unix:///gone"}
     )
     assert {row.subject for row in found} >= {"toolkit", f"Python {HERE}", "git", "disk", "ports", "CPU"}
+
+
+@pytest.mark.parametrize(
+    ("url", "state"),
+    [
+        ("sqlite:///s3cret.db", "attention"),
+        ("mysql://u:s3cret@127.0.0.1/db", "attention"),
+        ("host=127.0.0.1 password=s3cret", "attention"),
+        ("postgresql://u:s3cret@127.0.0.1:none/db", "missing"),
+        ("postgresql://u:s3cret/x@127.0.0.1/db", "missing"),
+        ("postgresql://u:x@s3cret@127.0.0.1:1/db", "missing"),
+        ("postgresql://u:%zzs3cret@127.0.0.1/db", "missing"),
+        ("postgresql+asyncpg://u:s3cret@[127.0.0.1/db", "missing"),
+    ],
+)
+def test_an_odd_url_is_told_without_its_password(url: str, state: str) -> None:
+    found = one(doctor.rights(Config(), {"DATABASE_URL": url}))
+    assert found.state == state
+    assert "s3cret" not in repr(found)
+    assert "://USER:PASSWORD@HOST:PORT/NAME" in found.mend

@@ -64,3 +64,25 @@ def test_both_are_joined(tmp_path: Path) -> None:
 )
 def test_words_of_a_variable_tell_the_kind(variable: str, kind: str | None) -> None:
     assert kind_of(variable) == kind
+
+
+@pytest.mark.parametrize(
+    ("line", "image"),
+    [
+        ('"postgres:${PG:-16}"', "postgres:16"),
+        ("${IMAGE:-registry.example:5000/x/postgis:16-3.4}", "registry.example:5000/x/postgis:16-3.4"),
+        ("postgres:16 # the newest", "postgres:16"),
+        ("postgres:${PG}", ""),
+        ("postgres:$PG-alpine", ""),
+    ],
+)
+def test_the_version_of_an_image_is_not_dropped(tmp_path: Path, line: str, image: str) -> None:
+    (tmp_path / "compose.yml").write_text(f"services:\n  db:\n    image: {line}\n")
+    (server,) = find_servers(tmp_path, [])
+    assert (server.kind, server.image) == ("postgres", image)
+
+
+@pytest.mark.parametrize("image", ["x/postgres-exporter:1", "oliver006/redis_exporter", "nats-box:1"])
+def test_what_watches_a_server_is_none(tmp_path: Path, image: str) -> None:
+    (tmp_path / "compose.yml").write_text(f"services:\n  w:\n    image: {image}\n")
+    assert find_servers(tmp_path, []) == ()

@@ -165,9 +165,41 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
     assert (tmp_path / "pyproject.toml").read_text() == "[a]\n"
 
 
+def test_half_a_new_file_is_not_left(tmp_path: Path) -> None:
+    step = Step(
+        action="create", path="noxfile.py", text="# half of it\n\udc80"
+    )  # cannot be written, as a full disk
+    with pytest.raises(UnicodeEncodeError):
+        perform(tmp_path, [step])
+    assert list(tmp_path.iterdir()) == [], "init would keep it as yours the next time"
+
+
+@pytest.mark.parametrize("name", ["noxfile.py", "tasks.py"])
+def test_a_file_that_cannot_be_read_is_told_and_left(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).symlink_to("nowhere")
+    with pytest.raises(InputError, match=rf"{name}: cannot be read: .*; nothing was written"):
+        plan_steps(project(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_undo_of_another_folder_does_nothing_to_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "it's there"
+    for folder in (here, there):
+        folder.mkdir()
+        subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+        (folder / "noxfile.py").write_text("mine")
+    monkeypatch.chdir(here)
+    (command,) = undo_commands(there, [Step(action="create", path="noxfile.py")])
+    subprocess.run(command, shell=True, cwd=here, check=True, capture_output=True)
+    assert ((here / "noxfile.py").exists(), (there / "noxfile.py").exists()) == (True, False)
+
+
 def test_undo_is_not_promised_where_git_does_not_know_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     steps = [Step(action="append", path="pyproject.toml"), Step(action="create", path="noxfile.py")]
     (tmp_path / "pyproject.toml").write_text("")
     assert undo_commands(tmp_path, steps) == []

@@ -1,6 +1,7 @@
 """Whatever is configured, the definitions satisfy actionlint, zizmor and the official schemas."""
 
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,53 @@ def test_the_matrix_is_that_of_the_sessions(configure: Configure) -> None:
     assert workflow["jobs"]["report-2"]["strategy"]["matrix"]["include"] == [
         {"session": "report", "python": "3.13"}
     ]
+
+
+def test_settings_of_a_server_stay_one_word_each_for_the_shell_of_its_image(configure: Configure) -> None:
+    table = """
+        profiles.integration.services=["database"]
+        services.database.settings={log_line_prefix="%m [%p] ", application_name="$(id); 'x'"}
+    """
+    workflow, pipeline = made(configure, table)
+    in_github = workflow["jobs"]["integration"]["services"]["database"]["env"]["POSTGRES_INITDB_ARGS"]
+    in_gitlab = pipeline["integration"]["services"][0]["variables"]["POSTGRES_INITDB_ARGS"]
+    assert in_github == in_gitlab
+    shell = 'eval \'printf "%s\\n" \'"$ARGUMENTS"'  # as the entry point of the image does
+    told = subprocess.run(
+        ["sh", "-c", shell], env={"ARGUMENTS": in_github}, capture_output=True, text=True, check=True
+    )
+    words = told.stdout.split("\n")
+    assert words[0] == "--no-sync"
+    assert "log_line_prefix=%m [%p] " in words
+    assert "application_name=$(id); 'x'" in words
+
+
+def test_a_branch_pattern_is_one_on_gitlab_too(configure: Configure) -> None:
+    _, pipeline = made(configure, """ci.branches=["main", "release/*", "v**", 'a" || "x']""")
+    assert [rule["if"] for rule in pipeline["workflow"]["rules"]][3:] == [
+        '$CI_COMMIT_BRANCH == "main"',
+        r"$CI_COMMIT_BRANCH =~ /^release\/[^\/]*$/",
+        "$CI_COMMIT_BRANCH =~ /^v.*$/",
+        r"""$CI_COMMIT_BRANCH =~ /^a"\ \|\|\ "x$/""",
+    ]
+
+
+@pytest.mark.parametrize("name", ["default", "variables", "pages", "stages", "workflow", "cache"])
+def test_a_session_called_as_a_key_of_gitlab_stays_a_job(configure: Configure, name: str) -> None:
+    config = configure("")
+    jobs = make_jobs(config, [own_session(name)])
+    pipeline = gitlab.pipeline(config, jobs)
+    assert pipeline[f"{name}-2"]["parallel"]["matrix"] == [{"SESSION": name, "PYTHON": "3.13"}]
+    assert name not in pipeline or "script" not in pipeline[name]
+
+
+def test_a_quote_in_a_folder_ends_no_word(configure: Configure) -> None:
+    table = """state="it's; x"\nprofiles.unit.arguments=["--impacted"]"""
+    workflow, pipeline = made(configure, table)
+    conditions = [step.get("if", "") for job in workflow["jobs"].values() for step in job["steps"]]
+    assert "${{ hashFiles('it''s; x/ci/history.jsonl.gz') != '' }}" in conditions
+    for line in pipeline["unit"]["script"]:
+        subprocess.run(["sh", "-n", "-c", line], check=True)
 
 
 def test_services_and_their_urls(configure: Configure) -> None:

@@ -4,6 +4,7 @@ import http.server
 import json
 import sys
 import threading
+import urllib.parse
 from collections.abc import Iterator
 
 import pytest
@@ -55,6 +56,21 @@ def test_every_address_gets_the_message(
 def test_a_variable_that_is_not_set_is_named_not_sent() -> None:
     (delivery,) = send(["json://127.0.0.1:9/$NOT_THERE"], "", "", environ={}, failed=False)
     assert (delivery.to, delivery.problem) == ("1", "NOT_THERE is not set in the environment")
+
+
+def test_a_dollar_in_a_secret_of_the_environment_names_no_variable(inbox: http.server.HTTPServer) -> None:
+    environ = {"TOOLKIT_NOTIFY": f"json://127.0.0.1:{inbox.server_port}/pa$sword"}
+    (delivery,) = send([], "a title", "a body", environ=environ, failed=False)
+    assert delivery.problem == "", "before: 'sword is not set in the environment', which told half of it"
+    ((path, _),) = inbox.messages  # type: ignore[attr-defined]
+    assert urllib.parse.unquote(path).strip("/") == "pa$sword"
+
+
+def test_two_dollars_are_one(inbox: http.server.HTTPServer) -> None:
+    url = f"json://127.0.0.1:{inbox.server_port}/a$$b"
+    assert send([url], "a title", "a body", environ={}, failed=False)[0].problem == ""
+    ((path, _),) = inbox.messages  # type: ignore[attr-defined]
+    assert urllib.parse.unquote(path).strip("/") == "a$b"
 
 
 def test_an_address_that_is_none_is_not_repeated() -> None:

@@ -146,3 +146,10 @@ def test_a_noxfile_that_cannot_be_loaded_is_shown(tmp_path: Path) -> None:
     (tmp_path / "noxfile.py").write_text("import nox\nraise RuntimeError('broken on purpose')\n")
     with pytest.raises(InputError, match="broken on purpose"):
         list_sessions(tmp_path)
+
+
+def test_a_noxfile_that_prints_is_told(tmp_path: Path) -> None:
+    text = 'import atexit, nox\natexit.register(lambda: print("[done]"))\n@nox.session\ndef a(session): ...\n'
+    (tmp_path / "noxfile.py").write_text(text)
+    with pytest.raises(InputError, match=r"prints lines of its own among its sessions: \[done\]"):
+        list_sessions(tmp_path)

@@ -3,6 +3,7 @@
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from toolkit.config import Config
@@ -118,6 +119,27 @@ def test_changes_of_code_are_seen_those_of_reports_are_not(config: Config, with_
     (root / "src" / "b.py").symlink_to("a.py")
     (root / "pyproject.toml").unlink()
     assert changes(before, digest_files(config)) == ("pyproject.toml", "src/a.py", "src/b.py")
+
+
+def test_changes_of_settings_and_submodules_are_seen(config: Config) -> None:
+    root, module = config.root, config.root / "vendored"
+    module.mkdir()
+    for folder in (module, root):
+        (folder / ".coveragerc").write_text("[run]\n")
+        git(folder, "init", "-q")
+        git(folder, "add", ".coveragerc")
+        git(folder, "commit", "-qm", "one")
+    git(root, "-c", "advice.addEmbeddedRepo=false", "add", ".")
+    before = digest_files(config)
+    for folder in (module, root):
+        (folder / ".coveragerc").write_text("[run]\nbranch = true\n")
+    git(module, "commit", "-qam", "two")
+    assert changes(before, digest_files(config)) == (".coveragerc", "vendored/.coveragerc")
+
+
+def test_reports_in_the_project_itself_hide_no_code(config: Config) -> None:
+    config = msgspec.structs.replace(config, reports=".")
+    assert "src/a.py" in digest_files(config)
 
 
 def test_a_commit_of_the_same_files_changes_nothing(config: Config) -> None:

@@ -116,6 +116,8 @@ def test_a_dry_run_names_commands_and_leaves_nothing(project: Path, invoke: Run)
     assert "not in the noxfile: gates" in out
     code, out, _ = invoke("pipeline.run", "--dry-run", "--json", "--stage", "gates", "--stage", "fast")
     assert [stage["name"] for stage in json.loads(out)["stages"]] == ["fast", "gates"]
+    _, out, _ = invoke("pipeline.run", "--dry-run", "--json", "--url", "https://me:s3cret@example.org/x")
+    assert json.loads(out)["url"] == "https://me:***@example.org/x"
     assert not (project / ".toolkit").exists()
 
 
@@ -174,6 +176,7 @@ def test_a_killed_pipeline_is_resumed_where_it_was(project: Path, invoke: Run) -
     assert code == 0
     assert "interrupted after" in out
     (project / "wait").unlink()
+    assert json.loads(invoke("pipeline.resume", "--dry-run", "--json")[1])["verdict"] == "interrupted"
     code, out, err = invoke("pipeline.resume")
     assert code == 0, out + err
     assert process_start(left) is None, "what the killed pipeline left runs no more"

@@ -4,6 +4,7 @@ Each check is a function that looks and returns findings; none changes anything,
 """
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +30,9 @@ NO_DISK = 2**29
 """Bytes: below, environments of several Pythons do not fit; below, not even one does."""
 
 LITTLE_MEMORY = 2 * 2**30
+
+POSTGRES = re.compile(r"postgres(ql)?(\+\w+)?://")
+"""Start of the URL of a PostgreSQL server, as drivers and SQLAlchemy write it."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,6 +144,11 @@ def rights(_config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
     if not url:
         return
     subject = f"rights in {variable}"
+    if not POSTGRES.match(url):
+        told = "it names no PostgreSQL server: tests that ask for a database have none"
+        mend = f"{variable}=postgresql://USER:PASSWORD@HOST:PORT/NAME, or another `variable` for the service"
+        yield Finding(subject=subject, state="attention", found=told, mend=mend)
+        return
     try:
         from toolkit.databases.server import Server
 

@@ -30,9 +30,11 @@ NAMES: Mapping[Kind, str] = {
 }
 """Kind → the built-in service, so that a project needs no row of its own; for NATS there is none."""
 
-_IMAGE = re.compile(
-    r"""^\s*image:\s*["']?(?:\$\{[^}:]*:-)?([\w./-]+(?::[\w.-]+)?(?:@sha256:[0-9a-f]+)?)""", re.MULTILINE
-)
+_DEFAULT = re.compile(r"\$\{\w+:?-([^${}]*)\}")
+_IMAGE = re.compile(r"""^\s*image:\s*["']?([\w./:@-]+)(\$?)""", re.MULTILINE)
+_BESIDE = re.compile("exporter|commander|insight|backup|operator|-box")
+"""In the names of images that bear the name of a server and are something beside it."""
+
 _VARIABLE = re.compile(
     r"""["']([A-Z][A-Z0-9_]*_(?:URL|URI|DSN))["']|^\s+([a-z][a-z0-9_]*_(?:url|dsn))\s*:""", re.MULTILINE
 )
@@ -93,12 +95,20 @@ def compose_files(root: Path) -> list[Path]:
 
 def _composed(root: Path) -> Iterator[Server]:
     for file in compose_files(root):
-        for image in _IMAGE.findall(file.read_text(encoding="utf-8", errors="replace")):
-            last = re.split(r"[:@]", image.rsplit("/", maxsplit=1)[-1])[0]
-            kind = next((kind for word, kind in IMAGES.items() if last.startswith(word)), None)
+        text = _DEFAULT.sub(r"\1", file.read_text(encoding="utf-8", errors="replace"))
+        for image, variable in _IMAGE.findall(text):
+            kind = _kind_of_image(image)
             if kind is not None:
                 where = file.relative_to(root).as_posix()
-                yield Server(kind=kind, name=NAMES[kind], image=image, why=f"{where}: {image}")
+                known = "" if variable else image  # else the toolkit's own, rather than any version
+                yield Server(kind=kind, name=NAMES[kind], image=known, why=f"{where}: {image}{variable}")
+
+
+def _kind_of_image(image: str) -> Kind | None:
+    last = re.split(r"[:@]", image.rsplit("/", maxsplit=1)[-1])[0]
+    if _BESIDE.search(last):
+        return None
+    return next((kind for word, kind in IMAGES.items() if last.startswith(word)), None)
 
 
 def _addressed(root: Path, code: Iterable[Path]) -> Iterator[Server]:

@@ -1,6 +1,7 @@
 """From what is proposed to what is written: steps that can be shown, checked and done. None overwrites."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -66,18 +67,25 @@ def _noxfile(root: Path) -> Step:
     file = root / "noxfile.py"
     if not os.path.lexists(file):
         return Step(action="create", path="noxfile.py", text=NOXFILE)
-    if b"toolkit.sessions" in file.read_bytes():
+    if b"toolkit.sessions" in _contents(file):
         return Step(action="keep", path="noxfile.py", why="it has the sessions of the toolkit")
     step = _created(root, OWN_NOXFILE, NOXFILE)
     why = f"noxfile.py has sessions of its own and is left alone: nox -f {OWN_NOXFILE} -s unit"
     return msgspec.structs.replace(step, why=why)
 
 
+def _contents(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read: {error.strerror or error}; nothing was written") from error
+
+
 def _tasks(root: Path) -> Step:
     file = root / "tasks.py"
     if not os.path.lexists(file):
         return Step(action="create", path="tasks.py", text=TASKS)
-    ours = b"toolkit.tasks" in file.read_bytes()
+    ours = b"toolkit.tasks" in _contents(file)
     why = "it has the tasks of the toolkit" if ours else "it is yours; the same tasks: toolkit --list"
     return Step(action="keep", path="tasks.py", why=why)
 
@@ -139,10 +147,20 @@ def perform(root: Path, steps: Iterable[Step]) -> None:
 def _perform(file: Path, step: Step) -> None:
     if step.action == "create":
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("x", encoding="utf-8", newline="\n") as stream:
-            stream.write(step.text)
+        _create(file, step.text)
     elif step.action == "append":
         _replace(file.resolve(), appended(file.read_bytes(), step.text, file))
+
+
+def _create(file: Path, text: str) -> None:
+    """Write a new file; half of one would be taken for the user's the next time, so it goes again."""
+    stream = file.open("x", encoding="utf-8", newline="\n")
+    try:
+        with stream:
+            stream.write(text)
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
 
 
 def _replace(file: Path, content: bytes) -> None:
@@ -162,8 +180,11 @@ def undo_commands(root: Path, steps: Sequence[Step]) -> list[str]:
     """Return the commands that take the steps back; none where git does not know the file as it was."""
     created = [step.path for step in steps if step.action == "create"]
     changed = [step.path for step in steps if step.action == "append" and _is_committed(root, step.path)]
-    commands = [f"git restore {' '.join(changed)}"] if changed else []
-    return [*commands, *([f"git clean -f -- {' '.join(created)}"] if created and _in_git(root) else [])]
+    git = (
+        "git" if root == Path.cwd() else f"git -C {shlex.quote(str(root))}"
+    )  # else it is done to this folder
+    commands = [f"{git} restore {shlex.join(changed)}"] if changed else []
+    return [*commands, *([f"{git} clean -f -- {shlex.join(created)}"] if created and _in_git(root) else [])]
 
 
 def _git(root: Path, *words: str) -> str | None:

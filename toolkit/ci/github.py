@@ -114,7 +114,7 @@ class _Writer:
         folder = commands.dependencies_folder(self.config)
         key = f"toolkit-dependencies-{job.id}-${{{{ strategy.job-index }}}}-"
         kept = {"path": folder, "key": key + "${{ github.run_id }}-${{ github.run_attempt }}"}
-        found = f"${{{{ hashFiles('{folder}/{commands.DEPENDENCIES}') != '' }}}}"
+        found = _is_there(f"{folder}/{commands.DEPENDENCIES}")
         return [
             {
                 "name": "Fetch the dependencies of tests",
@@ -236,7 +236,7 @@ class _Writer:
             {"name": "Fetch the history", **self._uses("actions/cache/restore"), "with": restore},
             {
                 "name": "Take in the history",
-                "if": f"${{{{ hashFiles('{self.kept}/{commands.HISTORY}') != '' }}}}",
+                "if": _is_there(f"{self.kept}/{commands.HISTORY}"),
                 "run": commands.take_in(self.config, self.run),
             },
         ]
@@ -278,6 +278,11 @@ def _title(sharded: bool) -> str:
 def _row(row: Row) -> dict[str, str]:
     told = {"session": row.session, "python": row.python}
     return {**told, "shard": row.shard} if row.shard else told
+
+
+def _is_there(file: str) -> str:
+    quoted = file.replace("'", "''")
+    return f"${{{{ hashFiles('{quoted}') != '' }}}}"
 
 
 def _dynamic(job: CiJob) -> str:

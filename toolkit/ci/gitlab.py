@@ -1,5 +1,6 @@
 """The pipeline of GitLab, written after https://docs.gitlab.com/ci/yaml/."""
 
+import re
 import shlex
 from collections.abc import Sequence
 from typing import Any
@@ -81,7 +82,7 @@ def _plan(config: Config, planned: Sequence[CiJob], run: str) -> dict[str, Any]:
         "stage": "plan",
         "cache": [_uv_cache(), *([_history_cache(config, "pull")] if history else [])],
         "script": [
-            f"uv python install {' '.join(pythons)}",
+            f"uv python install {shlex.join(pythons)}",
             *([_take_in(config, run)] if history else []),
             commands.environments(config, run, planned),
             f"{run} invoke ci.gitlab --planned --plans {shlex.quote(folder)} --output {child_file}",
@@ -95,9 +96,26 @@ def _rules(config: Config) -> list[dict[str, str]]:
         '$CI_PIPELINE_SOURCE == "merge_request_event"',
         '$CI_PIPELINE_SOURCE == "schedule"',
         '$CI_PIPELINE_SOURCE == "web"',
-        *(f'$CI_COMMIT_BRANCH == "{branch}"' for branch in config.ci.branches),
+        *map(_on_branch, config.ci.branches),
     ]
     return [{"if": condition} for condition in conditions]
+
+
+_PLAIN = re.compile(r"[\w./-]+")
+_STARS = re.compile(r"(\*\*|\*)")
+
+
+def _on_branch(pattern: str) -> str:
+    """Return the condition for a branch; ``*`` in its pattern is any text without ``/``, ``**`` any.
+
+    So GitHub reads it. See https://docs.gitlab.com/ci/jobs/job_rules/#cicd-variable-expressions.
+    """
+    if _PLAIN.fullmatch(pattern):
+        return f'$CI_COMMIT_BRANCH == "{pattern}"'
+    meaning = {"*": "[^/]*", "**": ".*"}
+    parts = (meaning.get(part) or re.escape(part) for part in _STARS.split(pattern))
+    expression = "".join(parts).replace("/", r"\/")
+    return f"$CI_COMMIT_BRANCH =~ /^{expression}$/"
 
 
 def _default(config: Config) -> dict[str, Any]:
@@ -172,12 +190,12 @@ def _report(config: Config, run: str, coverage: bool) -> dict[str, Any]:
 
 def _take_in(config: Config, run: str) -> str:
     file = f"{commands.kept_folder(config)}/{commands.HISTORY}"
-    return f"if [ -f '{file}' ]; then {commands.take_in(config, run)}; fi"
+    return f"if [ -f {shlex.quote(file)} ]; then {commands.take_in(config, run)}; fi"
 
 
 def _take_in_dependencies(config: Config, run: str) -> str:
     file = f"{commands.dependencies_folder(config)}/{commands.DEPENDENCIES}"
-    return f"if [ -f '{file}' ]; then {commands.take_in_dependencies(config, run)}; fi"
+    return f"if [ -f {shlex.quote(file)} ]; then {commands.take_in_dependencies(config, run)}; fi"
 
 
 def _dependencies_cache(config: Config) -> dict[str, Any]:

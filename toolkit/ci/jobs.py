@@ -157,7 +157,12 @@ def _rows(session: NoxSession, shards: int, control: str) -> list[Row]:
 
 _IMPACTED = re.compile(r"--impacted(=|$)")
 
-_RESERVED = ("plan", "report")
+_RESERVED = frozenset(
+    {"plan", "report"}
+    | {"after_script", "before_script", "cache", "default", "image", "include", "pages", "services", "spec"}
+    | {"stages", "types", "variables", "workflow", "true", "false", "nil", "null"}
+)
+"""Our own jobs, and what the keys beside jobs mean to GitLab."""
 
 
 def _ids(names: Sequence[str]) -> Mapping[str, str]:

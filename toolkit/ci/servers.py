@@ -4,6 +4,7 @@ The servers live as long as the job, in a network of its own; so their password 
 """
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
@@ -144,7 +145,10 @@ def _initdb(service: Service, image: str) -> str:
     if found is None or int(found[1]) < _INITDB_SETS:
         return "--no-sync"
     settings = {**_SETTINGS, **service.settings}
-    return " ".join(["--no-sync", *(f"-c {name}={value}" for name, value in settings.items())])
+    words = (f"{name}={value}" for name, value in settings.items())
+    return " ".join(
+        ["--no-sync", *(f"-c {shlex.quote(word)}" for word in words)]
+    )  # a shell of the image reads it
 
 
 Where = Literal["machine", "network"]

@@ -40,8 +40,15 @@ def plain_url(url: str) -> str:
 
 
 def url_of(url: str, database: str) -> str:
-    """Return the URL of another database on the same server; scheme, user and options are kept."""
-    parts = urllib.parse.urlsplit(url)
+    """Return the URL of another database on the same server; scheme, user and options are kept.
+
+    Raises:
+        EnvironmentFailed: it is no URL.
+    """
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError:
+        raise _not_understood() from None  # the reason may quote the password
     return urllib.parse.urlunsplit(parts._replace(path="/" + urllib.parse.quote(database, safe="")))
 
 
@@ -51,10 +58,27 @@ def database_of(url: str) -> str:
 
 
 def place_of(url: str) -> str:
-    """Return ``host:port`` of a URL, for messages: no user, no password."""
-    parts = urllib.parse.urlsplit(url)
-    query = dict(urllib.parse.parse_qsl(parts.query))
-    return f"{parts.hostname or query.get('host', 'localhost')}:{parts.port or query.get('port', 5432)}"
+    """Return ``host:port`` of a URL, for messages: no user, no password.
+
+    Raises:
+        EnvironmentFailed: where the password ends is not certain.
+    """
+    try:
+        parts = urllib.parse.urlsplit(url)
+        query = dict(urllib.parse.parse_qsl(parts.query))
+        place = f"{parts.hostname or query.get('host', 'localhost')}:{parts.port or query.get('port', 5432)}"
+    except ValueError:
+        raise _not_understood() from None
+    if parts.netloc.count("@") > 1:  # libpq ends the password at the first one, and would tell the rest
+        raise _not_understood()
+    return place
+
+
+def _not_understood() -> EnvironmentFailed:
+    return EnvironmentFailed(
+        "the URL of a server is not understood",
+        hint="expected SCHEME://USER:PASSWORD@HOST:PORT/NAME, with % : / ? # [ ] @ in the password as %25 …",
+    )
 
 
 def require_test_server(url: str, *, servers: Collection[str] = (), named: str = "") -> None:
@@ -237,6 +261,8 @@ def connect(url: str, *, name: str = "toolkit") -> Any:
             f"PostgreSQL at {place_of(url)}, database {database_of(url)!r}: {_reason(error)}",
             hint="is the server up? `invoke services.status` shows it, `invoke services.up` starts one",
         ) from error
+    except driver().ProgrammingError:
+        raise _not_understood() from None  # the driver quotes the URL, password included
 
 
 def _reason(error: Exception) -> str:

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import re
 import string
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,31 +33,38 @@ def send(
         urls: as Apprise knows them; ``$NAME`` is replaced by the environment variable.
         title: one line.
         body: plain text.
-        environ: the environment; ``TOOLKIT_NOTIFY`` in it holds more addresses.
+        environ: the environment; ``TOOLKIT_NOTIFY`` in it holds more addresses, as they are.
         failed: whether it is bad news.
 
     Raises:
         MissingExtra: there are addresses, but Apprise is not installed.
     """
-    addresses = [*urls, *environ.get(VARIABLE, "").split()]
+    addresses = [_filled(url, environ) for url in urls]
+    addresses += [(url, ()) for url in environ.get(VARIABLE, "").split()]  # secrets: a $ in them is a letter
     if not addresses:
         return ()
     with _quiet():
         return tuple(
-            _send_one(number, address, title, body, environ, failed=failed)
-            for number, address in enumerate(addresses, start=1)
+            _send_one(number, address, missing, title, body, failed=failed)
+            for number, (address, missing) in enumerate(addresses, start=1)
         )
 
 
+def _filled(url: str, environ: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+    """Return an address with the values of its variables, and the names of those that are not set."""
+    template = string.Template(url)
+    missing = tuple(name for name in template.get_identifiers() if not environ.get(name))
+    return template.safe_substitute(environ), missing
+
+
 def _send_one(
-    number: int, address: str, title: str, body: str, environ: Mapping[str, str], *, failed: bool
+    number: int, address: str, missing: Sequence[str], title: str, body: str, *, failed: bool
 ) -> Delivery:
     apprise = _apprise()
-    missing = [name for name in _variables(address) if not environ.get(name)]
     if missing:
         return Delivery(to=str(number), problem=f"{', '.join(missing)} is not set in the environment")
     target = apprise.Apprise()
-    if not target.add(string.Template(address).safe_substitute(environ)):
+    if not target.add(address):
         return Delivery(to=str(number), problem="Apprise does not understand the address")
     to = f"{number} ({target[0].service_name})"
     kind = apprise.NotifyType.FAILURE if failed else apprise.NotifyType.SUCCESS
@@ -72,10 +78,6 @@ def _apprise() -> Any:
     except ImportError as error:
         raise MissingExtra("a notification", extra="notify", package="apprise") from error
     return apprise
-
-
-def _variables(address: str) -> list[str]:
-    return [one or other for one, other in re.findall(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})", address)]
 
 
 @contextlib.contextmanager

@@ -20,11 +20,11 @@ _ABSENT = "absent"
 def digest_files(config: Config) -> dict[str, str]:
     """Return the digest of every file of the project by its path; what a run itself writes is left out.
 
-    In a git work tree: all that git tracks or would track. Elsewhere: sources, tests and what stands beside
-    ``pyproject.toml``.
+    In a git work tree: all that git tracks or would track, in its submodules too. Elsewhere: sources, tests
+    and what stands beside ``pyproject.toml``.
     """
     try:
-        paths = present_files(config.root)
+        paths = tuple(_known_to_git(config.root))
     except ChangesUnknown:
         paths = tuple(_walked(config))
     made = (PurePosixPath(config.reports), PurePosixPath(config.state))
@@ -38,9 +38,23 @@ def changes(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...
 
 
 def _is_made(path: PurePosixPath, folders: tuple[PurePosixPath, ...]) -> bool:
-    if any(path.is_relative_to(folder) for folder in folders) or not _MADE.isdisjoint(path.parts):
+    if not _MADE.isdisjoint(path.parts):
         return True
-    return path.name.startswith(".coverage") or any(part.endswith(".egg-info") for part in path.parts)
+    if any(folder.parts and path.is_relative_to(folder) for folder in folders):
+        return True
+    data = path.name == ".coverage" or path.name.startswith(".coverage.")
+    return data or any(part.endswith(".egg-info") for part in path.parts)
+
+
+def _known_to_git(root: Path) -> Iterator[str]:
+    for path in present_files(root):
+        folder = root / path
+        if (
+            os.path.lexists(folder / ".git") and not folder.is_symlink()
+        ):  # a submodule, which is one path to git
+            yield from (f"{path.rstrip('/')}/{inner}" for inner in _known_to_git(folder))
+        else:
+            yield path
 
 
 def _walked(config: Config) -> Iterator[str]:
@@ -58,5 +72,5 @@ def _digest(file: Path) -> str:
             return hashlib.blake2b(os.fsencode(file.readlink()), digest_size=16).hexdigest()
         with file.open("rb") as stream:
             return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    except OSError:  # deleted, a submodule's folder, not ours to read: the same next time unless it changes
+    except OSError:  # deleted, not ours to read: the same next time unless it changes
         return _ABSENT

@@ -29,6 +29,7 @@ from toolkit.pipeline.steps import step_command
 from toolkit.pipeline.stopping import listening
 from toolkit.pipeline.trying import begin, carry_out, take_up
 from toolkit.reports.phrases import seconds
+from toolkit.services.environment import redacted
 from toolkit.tasks.door import print_json, task
 from toolkit.tasks.pipeline_view import picture, watching
 from toolkit.tasks.tables import wide_console
@@ -82,6 +83,8 @@ def resume(
     with alone(config):
         folder = find_pipeline(config, pipeline)
         state = load(folder)
+        if state.status == "running":  # nobody else has the lock: it was killed
+            state.status = "interrupted"
         if state.status == "passed":
             _show(config, state, json=json)
             if not json:
@@ -144,8 +147,12 @@ def _notify(config: Config, state: PipelineState) -> None:
 
 
 def as_json(state: PipelineState) -> dict[str, Any]:
-    """Return the JSON of a pipeline."""
-    return {**msgspec.to_builtins(state), "verdict": state.status}
+    """Return the JSON of a pipeline, without the password in its URL."""
+    return {**msgspec.to_builtins(state), "plan": _shown(state.plan), "verdict": state.status}
+
+
+def _shown(plan: PipelinePlan) -> PipelinePlan:
+    return msgspec.structs.replace(plan, url=redacted(plan.url))
 
 
 def _show(config: Config, state: PipelineState, *, json: bool) -> None:
@@ -164,7 +171,7 @@ def _show(config: Config, state: PipelineState, *, json: bool) -> None:
 
 def _show_plan(config: Config, plan: PipelinePlan, *, json: bool) -> None:
     if json:
-        print_json(plan)
+        print_json(_shown(plan))
         return
     console = wide_console()
     for number, stage in enumerate(plan.stages, start=1):
