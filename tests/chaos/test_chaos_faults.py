@@ -18,8 +18,8 @@ import redis
 from toolkit.assertions.polling import eventually
 from toolkit.chaos.experiments import Chaos
 from toolkit.errors import EnvironmentFailed, OwnershipError, ToolkitError, UsageError
-from toolkit.leases.store import read_lease
-from toolkit.services import provisioning
+from toolkit.leases.store import LeaseStore, read_lease
+from toolkit.services import processes, provisioning
 from toolkit.services.faults import injecting, throttle
 from toolkit.services.faults import processes as of_processes
 from toolkit.services.faults.model import SERVER_ACTIONS, Fault, ServerAction
@@ -175,6 +175,51 @@ with chaos.fault(action, "database"):
         assert swept.failed == ()
         eventually(lambda: provisioning.answers(world.environment), within=60)
         assert state(world, "database") == before
+
+
+def test_a_server_that_a_sweep_starts_again_goes_with_its_dead_owner(tmp_path: Path) -> None:
+    """Kill -9 of who owned both a server and its fault: undone, then taken down, and nothing runs on."""
+    program = """
+import os, sys, time
+from pathlib import Path
+from toolkit.chaos.experiments import Chaos
+from toolkit.config import parse_config
+from toolkit.leases.store import LeaseStore
+from toolkit.services.provisioning import running
+root = Path(sys.argv[1])
+store = LeaseStore(root / "state")
+config = parse_config({}, root=root, environ={})
+with running(config, ["cache"], runtime="embedded", environ=os.environ, store=store) as found:
+    chaos = Chaos(store, store.owner(), project=str(root), urls=found.urls, variables={})
+    with chaos.fault(sys.argv[2], "cache"):
+        print("broken", flush=True)
+        time.sleep(600)
+"""
+    environ = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
+    environ |= {"TOOLKIT_STATE_HOME": str(tmp_path / "state"), "TOOLKIT_DATA_HOME": str(tmp_path / "data")}
+    command = [sys.executable, "-c", program, str(tmp_path), "kill"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "broken\n"
+        child.kill()
+    with LeaseStore(tmp_path / "state") as store:
+        swept = provisioning.sweep(store)
+        assert swept.failed == ()
+        assert "fault" in {row.kind for row in swept.released}
+        assert list(store.leases()) == []
+    assert list(processes.inside(tmp_path)) == []
+
+
+def test_a_fault_of_a_server_that_died_by_itself_is_refused(world: World, chaos: Chaos) -> None:
+    endpoint = world.environment.endpoint("cache")
+    lease = read_lease(world.store.path(endpoint.lease))
+    assert lease is not None
+    world.store.update(lease, pid=str(2**22 + 1))
+    try:
+        with pytest.raises(EnvironmentFailed, match="does not run"), chaos.fault("pause", "cache"):
+            pytest.fail("done to nobody")  # pragma: no cover
+    finally:
+        world.store.update(lease)
 
 
 def test_a_test_process_breaks_servers_of_another(world: World, url: str) -> None:

@@ -207,6 +207,36 @@ def test_what_is_handed_over_is_split_by_context_and_passed_on_once(
     }
 
 
+def test_the_data_file_is_not_begun_while_other_workers_start(
+    collector: FakeCollector, tmp_path: Path
+) -> None:
+    """Each worker of pytest-cov that starts erases the files of all: what is there is kept until the end."""
+    collector.waiting = {"a.py": [(1, 2)]}
+    splitter = Splitter(fake_coverage(collector), tmp_path / "main.covered")
+    assert collector.got == []
+    assert collector.waiting == {}
+    splitter.switch(7)
+    assert collector.got == []
+    splitter.stop()
+    assert collector.got == [("arcs", {"a.py": {(1, 2)}})]
+    assert read_covered(tmp_path / "main.covered").contexts == {}, "executed before the first context"
+
+
+def test_a_worker_in_which_nothing_was_executed_says_so_to_coverage(
+    collector: FakeCollector, tmp_path: Path
+) -> None:
+    """Data to which nothing was ever added refuses to list the files that were not executed."""
+    splitter = Splitter(fake_coverage(collector), tmp_path / "main.covered")
+    splitter.pass_on()
+    assert collector.got == [], "nobody has asked"
+    splitter._holding = True
+    splitter.add_arcs({})
+    splitter._holding = False
+    splitter.pass_on()
+    splitter.pass_on()
+    assert collector.got == [("arcs", {})]
+
+
 def test_contexts_of_coverage_get_all_that_was_executed_in_each(
     collector: FakeCollector, tmp_path: Path
 ) -> None:

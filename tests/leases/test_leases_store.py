@@ -180,6 +180,19 @@ def test_one_failure_does_not_stop_the_others(store: LeaseStore) -> None:
     assert [lease.name for lease in store.leases()] == ["b"]
 
 
+def test_what_one_release_changes_in_another_lease_counts(store: LeaseStore) -> None:
+    """Undoing a fault starts a server again: it is that one which must be stopped then."""
+    server = store.intend(dead_owner(), "server", "s", what={"pid": "1"})
+    store.intend(server.owner, "fault", "f")
+    stopped: list[str] = []
+
+    def start_again(_: Lease) -> None:
+        store.update(server, pid="2")
+
+    sweep(store, {"fault": start_again, "server": lambda lease: stopped.append(lease.what["pid"])})
+    assert stopped == ["2"]
+
+
 def test_damaged_and_unknown_leases_are_kept_and_named(store: LeaseStore) -> None:
     store.intend(dead_owner(), "spaceship", "s")
     (store.folder / "leases" / "torn.json").write_text('{"id":')

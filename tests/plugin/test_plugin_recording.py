@@ -234,6 +234,27 @@ def test_the_state_folder_is_invisible_to_version_control(outcomes: tuple[RunRec
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux can set the peak back")
+def test_the_failure_that_ends_a_run_is_on_record_before_others_report(
+    pytester: pytest.Pytester, run: Run, record: Record
+) -> None:
+    """With ``-x``, what comes after it (a coverage report) may take long, or be killed."""
+    pytester.makeconftest(
+        """
+        import os, pytest
+        @pytest.hookimpl(wrapper=True)
+        def pytest_runtestloop():
+            try:
+                yield
+            finally:
+                os._exit(9)
+        """
+    )
+    pytester.makepyfile("def test_bad(): assert 0, 'told'\ndef test_never_begun(): pass")
+    assert run("-x", "--record").ret == 9
+    (case,) = record().cases
+    assert [attempt.outcome for attempt in case.attempts] == [Outcome.FAILED]
+
+
 def test_the_peak_memory_of_a_test_is_its_own(
     pytester: pytest.Pytester, run: Run, active: Path, record: Record
 ) -> None:

@@ -322,7 +322,17 @@ def test_a_folder_whose_lease_file_is_lost_is_swept_with_its_server(
         assert processes_in(data)
         child.kill()
     shutil.rmtree(own_world.parent / "gone")
-    for dry_run in (True, False):
-        swept = provisioning.sweep_everything(store, environ, dry_run=dry_run)
-        assert [row.name for row in swept.released].count("cache") == 1
+    (server,) = inside(data)
+    looking = ["sh", "-c", "trap '' QUIT; echo here; read -r line"]  # somebody who looks around there
+    with subprocess.Popen(
+        looking, cwd=next(data.iterdir()), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as shell:
+        assert shell.stdout is not None
+        assert shell.stdout.readline() == b"here\n"
+        for dry_run in (True, False):
+            swept = provisioning.sweep_everything(store, environ, dry_run=dry_run)
+            assert [row.name for row in swept.released].count("cache") == 1
+        assert server not in inside(data)
+        shell.communicate(b"\n")
+        assert shell.returncode == 0, "nobody has killed it"
     assert list(data.iterdir()) == []

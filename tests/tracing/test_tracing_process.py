@@ -24,7 +24,7 @@ from toolkit.tracing.functions import BOUNDARY
 from toolkit.tracing.keeping import may_keep, names_a_cache
 from toolkit.tracing.session import TracedProcess
 from toolkit.tracing.trail import TrailWriter, read_trail, unfold
-from toolkit.tracing.windows import ENTRIES
+from toolkit.tracing.windows import ENTRIES, Windows
 
 needs_monitoring = pytest.mark.skipif(sys.version_info < (3, 12), reason="functions are traced from 3.12 on")
 
@@ -376,6 +376,22 @@ def test_what_runs_after_what_keeps_things_raised_is_not_noted_with_it(run: Run)
     kept = run.more(KEEPERS)
     run.test("first", fails, kept.low)
     assert run.windows() == {}
+
+
+def test_a_function_that_waits_in_a_greenlet_is_not_ended_by_who_waits_for_it() -> None:
+    """``run_sync`` of SQLAlchemy: the coroutine below yields, and what it waits for goes on later."""
+    windows = Windows()
+    for position in (1, 2, 1):
+        windows.begin(position)
+    windows.end(1)
+    windows.end(1)
+    windows.begin(1)
+    windows.entered(3)
+    assert windows.take() == {1: {3}, 2: {3}}
+    windows.end(2)
+    windows.end(1)
+    windows.end(1)
+    assert windows.running == {}
 
 
 @needs_monitoring

@@ -85,9 +85,10 @@ def release(store: LeaseStore, lease: Lease, remove: Release) -> str:
     except OSError as error:
         return str(error)
     try:
-        if not try_lock(descriptor) or read_lease(path) is None:
+        now = read_lease(path) if try_lock(descriptor) else None
+        if now is None:
             return ""  # another sweep has it in hand
-        remove(lease)
+        remove(now)  # what was released just before may have changed it: undoing a fault starts a server
         store.forget(lease)
     except (ToolkitError, OSError) as error:
         return str(error)

@@ -47,7 +47,6 @@ class Splitter:
         from toolkit.impact.remembering import settings_digest
 
         collector = coverage._collector  # noqa: SLF001 - see the head of this file
-        collector.flush_data()
         self._collector = collector
         self._data = collector.covdata
         self._arcs = bool(coverage.get_option("run:branch"))
@@ -56,23 +55,37 @@ class Splitter:
         self._current = 0
         self._holding = False
         self._fresh: dict[str, set[Any]] = {}  # coverage has not got it yet
+        self._owed = False  # also when that is empty: it makes the data know whether these are arcs or lines
         self._passed_on: dict[str, set[Any]] = {}
         self._tracers: dict[str, str] = {}
         self._executed: dict[str, set[Any]] = {}
         self._whole = True
         self._ours = True  # False after the end, and in a child made by fork
         collector.covdata = self
+        self._flush()
+        self._executed = {}  # before the first context: nobody's
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forked)
+
+    def _flush(self) -> None:
+        """Take what the collector has, without a touch of coverage's data file.
+
+        A test must not seem to open it. And it must not be there before all workers have started: each one
+        of pytest-cov's that starts begins as if it steered the run, and with ``parallel`` (``patch =
+        subprocess`` implies it) it then erases all data files, those of the other workers too.
+        """
+        self._holding = True
+        try:
+            self._collector.flush_data()
+        finally:
+            self._holding = False
 
     def switch(self, number: int) -> None:
         """What is executed from now on belongs to another context."""
         if not self._ours:
             return
         self._whole = self._whole and self._collector.covdata is self
-        self._holding = True  # a test must not seem to open coverage's data file
-        self._collector.flush_data()
-        self._holding = False
+        self._flush()
         self._write()
         self._current = number
         if self._rearm:
@@ -94,7 +107,7 @@ class Splitter:
     def _forked(self) -> None:
         """In a child made by fork: it has data of its own, and none of it was passed on."""
         self._ours = False
-        self._fresh, self._passed_on = {}, {}
+        self._fresh, self._passed_on, self._owed = {}, {}, False
 
     # -- what the collector asks of data ---------------------------------------------------------------------
 
@@ -121,6 +134,7 @@ class Splitter:
         self._data.set_context(context)
 
     def _take(self, found: Mapping[str, Collection[Any]]) -> None:
+        self._owed = True
         for path, items in found.items():
             if items and self._ours:
                 self._executed.setdefault(path, set()).update(items)
@@ -134,9 +148,9 @@ class Splitter:
 
     def pass_on(self) -> None:
         """Give coverage what it has not got yet."""
-        if self._fresh:
+        if self._owed:
             (self._data.add_arcs if self._arcs else self._data.add_lines)(self._fresh)
-            self._fresh = {}  # not before: should it fail, it is passed on later
+            self._fresh, self._owed = {}, False  # not before: should it fail, it is passed on later
         if self._tracers:
             self._data.add_file_tracers(self._tracers)
             self._tracers = {}

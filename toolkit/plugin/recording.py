@@ -221,7 +221,7 @@ class Recorder:
             result = yield
             if self._reports:
                 self.end_try()
-            if nextitem is None or not self._goes_on():
+            if nextitem is None or not self._goes_on(item.session):
                 self._release()
             return result
         finally:
@@ -229,8 +229,10 @@ class Recorder:
             self._reports = []
             self._failures.clear()
 
-    def _goes_on(self) -> bool:
-        """Whether the next test follows at once."""
+    def _goes_on(self, session: pytest.Session) -> bool:
+        """Whether the next test follows at once; not after ``-x``: others report then, for long."""
+        if session.shouldfail or session.shouldstop:
+            return False
         return self.worker == MAIN or follows_at_once(self._interactor)
 
     def _release(self) -> None:

@@ -131,7 +131,7 @@ def _of_instance(urls: Mapping[str, str], instance: int) -> dict[str, str]:
 
 
 def _launch(order: Order, wanted: Wanted, place: Place, launch: Launch) -> Lease:
-    what = {"environment": order.id, "signal": launch.signal, "recipe": str(place.folder / "recipe.json")}
+    what = {"environment": order.id, "signal": launch.signal, "recipe": str(place.folder / processes.RECIPE)}
     lease = order.store.intend(order.owner, "process", place.name, what=what, project=str(order.project))
     order.say(f"{wanted.name}: starting")
     recipe = processes.Recipe(

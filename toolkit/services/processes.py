@@ -23,6 +23,9 @@ from toolkit.leases.store import Lease, LeaseStore, write_private
 MARK = "TOOLKIT_LEASE"
 """Environment variable that each server and its children carry: the id of the lease."""
 
+RECIPE = "recipe.json"
+"""Name of the file, in the data folder of a server, in which its recipe is kept."""
+
 GATE = 'read -r go || exit 0; exec "$@" </dev/null'
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -101,9 +104,13 @@ def recipe_of(lease: Lease) -> Recipe:
         EnvironmentFailed: nobody wrote it down.
     """
     try:
-        return msgspec.json.decode(Path(lease.what["recipe"]).read_bytes(), type=Recipe)
+        return _read_recipe(Path(lease.what["recipe"]))
     except (KeyError, OSError, msgspec.MsgspecError) as error:
         raise EnvironmentFailed(f"{lease.name}: how it was started is not known") from error
+
+
+def _read_recipe(file: Path) -> Recipe:
+    return msgspec.json.decode(file.read_bytes(), type=Recipe)
 
 
 def has_ended(lease: Lease) -> str | None:
@@ -208,8 +215,28 @@ def inside(folder: Path) -> Iterator[int]:
                 yield int(link.parent.name)
 
 
+def servers_inside(folder: Path) -> Iterator[int]:
+    """Yield the servers of ours that work in a folder, not the shell of somebody who looks around there.
+
+    They carry a mark, or run the program of the recipe in that folder: Redis writes its title over its mark.
+    """
+    try:
+        command = _read_recipe(folder / RECIPE).command
+    except (OSError, msgspec.MsgspecError):
+        command = ()
+    named = [Path(word) for word in command]  # one program may start another: setpriv, PostgreSQL
+    programs = {str(path.resolve()) for path in named if path.is_absolute()}
+    for pid in inside(folder):
+        with contextlib.suppress(OSError):  # gone meanwhile
+            process = Path("/proc", str(pid))
+            words = (process / "environ").read_bytes().split(b"\0")
+            running = str((process / "exe").readlink()).removesuffix(" (deleted)")
+            if running in programs or any(word.startswith(f"{MARK}=".encode()) for word in words):
+                yield pid
+
+
 def end_inside(folder: Path, patience: float = 3.0) -> bool:
-    """End the processes that work in a folder, at last by force; whether they are gone.
+    """End the servers of ours that work in a folder, at last by force; whether they are gone.
 
     Args:
         folder: of a server that nobody owns any more.
@@ -217,11 +244,11 @@ def end_inside(folder: Path, patience: float = 3.0) -> bool:
     """
     numbers = (signal.SIGTERM,) if sys.platform == "win32" else (signal.SIGQUIT, signal.SIGKILL)
     for number in numbers:
-        for pid in inside(folder):
+        for pid in servers_inside(folder):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
         end = time.monotonic() + patience
-        while any(True for _ in inside(folder)):
+        while any(True for _ in servers_inside(folder)):
             if time.monotonic() > end:
                 break
             time.sleep(0.01)

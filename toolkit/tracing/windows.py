@@ -51,8 +51,7 @@ class Windows:
         thread = get_ident()
         here = self.running.get(thread)
         if here is not None and position in here:
-            while here.pop() != position:
-                pass
+            del here[len(here) - 1 - here[::-1].index(position)]  # not those above: a greenlet may wait there
             if not here:
                 del self.running[thread]
 

@@ -37,10 +37,13 @@ def note(server: Lease, fault: Fault) -> Noted:
 
     Raises:
         UsageError: this platform cannot do it.
+        EnvironmentFailed: it does not run.
     """
     if sys.platform != "linux":
         raise UsageError(f"{fault.action}: faults of embedded servers need Linux", hint="use Docker")
     limits = _limits(int(server.what["pid"]))
+    if not limits:
+        raise EnvironmentFailed(f"{server.name}: it does not run", hint="invoke services.restart")
     return {option: limits[name] for option, name in LIMITS.items()}
 
 
