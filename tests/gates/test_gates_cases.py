@@ -12,7 +12,9 @@ import jsonschema
 import pytest
 
 from tests.gates.gated_project import STATEMENTS, Gated, advisory, measured, of_safety, result
+from toolkit.config import load_config
 from toolkit.gates.checking import GATES
+from toolkit.gates.identity import code_identity
 from toolkit.gates.schema import FILE
 from toolkit.tasks import gates as gates_task
 
@@ -105,6 +107,15 @@ def omitted(project: Gated) -> None:
 
 def in_repository(project: Gated) -> None:
     project.repository()
+
+
+def grown(project: Gated) -> None:
+    """A function is added after everything was measured; the report does not know of it."""
+    project.repository()
+    head, state = code_identity(load_config(project.root, {}))
+    files = {"shop/core.py": measured(100), "shop/pay.py": measured(100)}
+    project.report("coverage.json", {"meta": {"toolkit": {"head": head, "state": state}}, "files": files})
+    project.write("shop/core.py", STATEMENTS + "def refund():\n    return 1\n")
 
 
 def stale_file(project: Gated) -> None:
@@ -301,6 +312,8 @@ CASES = [
     case("other-json", "coverage", raw_coverage("[1]"), {"coverage.overall": "malformed"}),
     case("nothing-measured", "coverage", raw_coverage('{"files": {}}'), {"coverage.overall": "malformed"},
          says="measured no statement"),
+    case("grown-since", "coverage", grown, {"coverage.overall": "malformed", "coverage.new": "malformed"},
+         says="of other code"),
     case("file-is-gone", "coverage", stale_file, {"coverage.overall": "malformed"}, says="of other code"),
     case("lines-have-moved", "coverage", stale_line, {"coverage.overall": "malformed"},
          says="shop/pay.py:1 is no statement"),

@@ -6,10 +6,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from tests.gates.gated_project import Gated
+from tests.history.made_runs import made_run
 from tests.sessions.nox_project import Project, outside_environment
+from toolkit.config import load_config
 from toolkit.errors import ConfigError
+from toolkit.sessions.coverage import measured_code
 from toolkit.sessions.measuring import write_coverage_config
 
 
@@ -139,3 +144,23 @@ def test_coverage_is_judged_once_for_all_sessions(project: Project) -> None:
     assert "below the 95 % that profile ci demands" in alone.stdout
     again = project.nox("-s", "coverage")
     assert again.returncode == 1, "by itself it judges the last that measured"
+
+
+def test_a_coverage_report_says_of_which_code_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made anew after an edit, the report is still of the code that ran."""
+    project = Gated(tmp_path / "shop")
+    project.repository()
+    config, head = load_config(project.root, {}), project.head()
+
+    def measured(commit: str, *, dirty: bool) -> dict[str, str]:
+        record = made_run(1, {"test_a": "p"}, commit=commit)
+        header = msgspec.structs.replace(record.header, dirty=dirty)
+        return measured_code(config, [(tmp_path, msgspec.structs.replace(record, header=header))])
+
+    assert measured(head, dirty=False) == {"head": head, "state": ""}
+    assert measured("c0", dirty=False) == {"head": "c0", "state": ""}, "checked out since"
+    project.write("shop/core.py", "x = 1\n")
+    assert measured(head, dirty=False) == {"head": head, "state": ""}, "edited since"
+    assert measured(head, dirty=True)["state"]
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))
+    assert measured(head, dirty=True) == {"head": "", "state": ""}, "without git nothing is claimed"

@@ -98,6 +98,9 @@ def read_coverage(config: Config) -> Coverage | Absent:
 
     def parse(document: Mapping[str, Any]) -> Coverage:
         files = document["files"]
+        code = (document.get("meta") or {}).get("toolkit")  # not there where coverage.py was run by hand
+        if code is not None and (code["head"], code["state"]) != code_identity(config):
+            raise ValueError(f"it is of other code: {code['head'][:12]}, or of other changes beside it")
         stale = next(stale_files(config.root, files), None)
         if stale:
             raise ValueError(f"it is of other code: {stale}")

@@ -66,7 +66,9 @@ def find_data(run_folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(path for path in (run_folder / HTML).glob(f"{DATA}*") if path.is_file()))
 
 
-def combine_coverage(groups: Mapping[str, Sequence[Path]], folder: Path, *, root: Path) -> CoverageReport:
+def combine_coverage(
+    groups: Mapping[str, Sequence[Path]], folder: Path, *, root: Path, code: Mapping[str, str] | None = None
+) -> CoverageReport:
     """Combine data files and write every format into a folder.
 
     Args:
@@ -74,6 +76,7 @@ def combine_coverage(groups: Mapping[str, Sequence[Path]], folder: Path, *, root
         folder: gets ``coverage.xml``, ``coverage.json``, ``coverage.txt``, ``coverage/index.html`` and
             the combined data. Each is moved into place when it is complete.
         root: of the project, whose settings hold.
+        code: what tells which code was measured; ``meta.toolkit`` of ``coverage.json``.
 
     Raises:
         InputError: there is no usable data, or the report cannot be made of it.
@@ -101,6 +104,7 @@ def combine_coverage(groups: Mapping[str, Sequence[Path]], folder: Path, *, root
                 "all", [file for files in usable.values() for file in files], Path(scratch, "all")
             )
             remembered = _write(Path(scratch, "all"))
+            _say_whose(Path(scratch, "all", "coverage.json"), code or {})
         except CoverageException as error:
             raise InputError(f"coverage cannot be reported: {error}") from error
         _move(Path(scratch, "all"), folder)
@@ -169,6 +173,12 @@ def _write(folder: Path) -> int:
     (folder / TEXT).write_text(text.getvalue(), "utf-8")
     coverage.get_data().close()
     return sum(map(len, remembered.values()))
+
+
+def _say_whose(file: Path, code: Mapping[str, str]) -> None:
+    document = json.loads(file.read_bytes())
+    document["meta"]["toolkit"] = dict(code)
+    file.write_text(json.dumps(document), "utf-8")
 
 
 def _remembered(coverage: "Coverage") -> dict[str, list[int]]:

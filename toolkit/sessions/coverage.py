@@ -12,6 +12,7 @@ import nox
 
 from toolkit.config import Config
 from toolkit.gates.coverage import told_new
+from toolkit.gates.identity import code_identity
 from toolkit.gates.newcode import base_revision, read_new_code
 from toolkit.records import RunRecord
 from toolkit.reports.coverage import CoverageReport, combine_coverage, find_data
@@ -56,7 +57,8 @@ def judge_coverage(session: nox.Session, config: Config, runs: Runs, target: Pat
     Raises:
         InputError: there is no data, or none that can be used.
     """
-    report = combine_coverage(data_by_session(runs), target, root=config.root)
+    code = measured_code(config, runs)
+    report = combine_coverage(data_by_session(runs), target, root=config.root, code=code)
     write_reports([record for _, record in runs], target, coverage=report.total.percent)
     for line in report.lines():
         session.log(line)
@@ -71,6 +73,21 @@ def judge_coverage(session: nox.Session, config: Config, runs: Runs, target: Pat
     short = list(shortfalls(report, demands(config, runs)))
     if short:
         fail(session, "; ".join(short))
+
+
+def measured_code(config: Config, runs: Runs) -> dict[str, str]:
+    """Return commit and fingerprint of the code that was measured, see :mod:`toolkit.gates.identity`.
+
+    What the runs say counts: the code may have been edited between them and this report. A run knows its
+    commit and whether anything was changed beside it.
+    """
+    head, state = code_identity(config)
+    for _, record in runs:
+        if head and record.header.commit not in {"", head}:
+            return {"head": record.header.commit, "state": ""}
+        if state and record.header.commit and not record.header.dirty:
+            state = ""
+    return {"head": head, "state": state}
 
 
 def data_by_session(runs: Runs) -> dict[str, tuple[Path, ...]]:

@@ -11,7 +11,7 @@ from toolkit.config import Config
 from toolkit.services.provisioning import running
 from toolkit.sessions.guarding import fail
 from toolkit.sessions.running import exit_code_of
-from toolkit.sessions.tools import install_tools
+from toolkit.sessions.tools import install_tools, installs_only
 
 SERVICE = "api"
 DOCUMENT = "/openapi.json"
@@ -22,7 +22,7 @@ CHECKS = "not_a_server_error,response_schema_conformance"
 def fuzz(session: nox.Session, config: Config) -> None:
     """Ask the running API at random (schemathesis); arguments: the path of its document, then options."""
     install_tools(session, config, "fuzz", project=True)
-    if session._runner.global_config.install_only:  # noqa: SLF001 - no public way
+    if installs_only(session):
         return
     path = os.pathsep.join([*(session.bin_paths or ()), os.environ.get("PATH", "")])
     report = config.reports_dir / "fuzz" / "junit.xml"

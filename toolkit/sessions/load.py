@@ -11,7 +11,7 @@ from toolkit.load.scenarios import find_scenario, scenario_files
 from toolkit.load.writing import result_line, write_result
 from toolkit.services.provisioning import running
 from toolkit.sessions.guarding import fail
-from toolkit.sessions.tools import install_tools
+from toolkit.sessions.tools import install_tools, installs_only
 
 
 def load(session: nox.Session, config: Config) -> None:
@@ -24,7 +24,7 @@ def load(session: nox.Session, config: Config) -> None:
         )
     scenarios = {name: find_scenario(folder, name) for name in names}
     install_tools(session, config, "load", project=True)
-    if session._runner.global_config.install_only:  # noqa: SLF001 - no public way
+    if installs_only(session):
         return
     path = os.pathsep.join([*(session.bin_paths or ()), os.environ.get("PATH", "")])
     environ = {**os.environ, "PATH": path}

@@ -9,6 +9,7 @@ import nox
 from toolkit.config import Config, Profile
 from toolkit.services.environment import redacted
 from toolkit.services.provisioning import running
+from toolkit.sessions.tools import installs_only
 
 
 @contextlib.contextmanager
@@ -18,7 +19,7 @@ def provided(session: nox.Session, config: Config, profile: Profile) -> Iterator
     An environment of the same services that ``services.up`` keeps is used and left up. The session's own
     programs come first on PATH: the server of the project itself is installed there and nowhere else.
     """
-    if not profile.services or session._runner.global_config.install_only:  # noqa: SLF001 - no public way
+    if not profile.services or installs_only(session):
         yield {}
         return
     path = os.pathsep.join([*(session.bin_paths or ()), os.environ.get("PATH", "")])

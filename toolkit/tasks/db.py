@@ -2,10 +2,10 @@
 
 import os
 import shutil
-import subprocess
 import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -26,6 +26,7 @@ from toolkit.databases.target import find_url
 from toolkit.databases.templates import ensure_template
 from toolkit.errors import OwnershipError, UsageError
 from toolkit.tasks.door import print_json, task
+from toolkit.tasks.foreground import run_foreground
 
 AS_JSON = "print JSON and nothing else"
 URL = "PostgreSQL server, as a URL; else DATABASE_URL, else the environment that is up"
@@ -224,9 +225,9 @@ def shell(_context: Context, name: list[str], *, url: str = "", server: str = ""
     user = urllib.parse.quote(urllib.parse.unquote(parts.username or ""), safe="")
     bare = urllib.parse.urlunsplit(parts._replace(netloc=f"{user}@{host}" if user else host))
     password = urllib.parse.unquote(parts.password or "")
-    done = subprocess.run([program, bare], env={**os.environ, "PGPASSWORD": password}, check=False)
-    if done.returncode:
-        raise Exit("", done.returncode)
+    code = run_foreground([program, bare], Path.cwd(), {**os.environ, "PGPASSWORD": password})
+    if code:
+        raise Exit("", code)
 
 
 @task(positional=["name"], iterable=["name"], help={"name": "of the database", "url": URL, "server": SERVER})
