@@ -2,11 +2,15 @@
 
 import os
 import shutil
+import socket
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Self
 
+import psycopg
 import pytest
 
 from toolkit.adopt import doctor
@@ -221,3 +225,73 @@ def test_an_odd_url_is_told_without_its_password(url: str, state: str) -> None:
     assert found.state == state
     assert "s3cret" not in repr(found)
     assert "://USER:PASSWORD@HOST:PORT/NAME" in found.mend
+
+
+class Refusing(Answering):
+    """A server that answers with whatever is raised or returned."""
+
+    def __init__(self, answer: object) -> None:
+        super().__init__(allowed=True)
+        self.answer = answer
+
+    def fetch(self, query: str) -> list[tuple[str, bool | None]]:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        assert isinstance(self.answer, list)
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (psycopg.errors.InsufficientPrivilege("permission denied for pg_roles\nLINE 1"), "permission denied"),
+        (psycopg.errors.FeatureNotSupported("unknown relation"), "FeatureNotSupported: unknown relation"),
+        (psycopg.InterfaceError("odd answer"), "InterfaceError: odd answer"),
+        (psycopg.OperationalError(), "did not tell: OperationalError"),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), "UnicodeDecodeError"),
+        (OSError("refused for s3cret"), "did not tell: OSError"),
+        ([], "127.0.0.1:5432 does not know the role"),
+    ],
+)
+def test_whatever_a_server_answers_is_a_row(
+    monkeypatch: pytest.MonkeyPatch, answer: object, told: str
+) -> None:
+    monkeypatch.setattr("toolkit.databases.server.Server", Refusing(answer))
+    found = one(doctor.rights(Config(), {"DATABASE_URL": "postgresql://u:s3cret@127.0.0.1/x"}))
+    assert (found.state, told in found.found) == ("missing", True), found
+    assert "pg_roles" in found.mend
+    assert "s3cret" not in repr(found)
+
+
+@contextmanager
+def stranger(said: bytes) -> Iterator[int]:
+    """A port at which somebody reads what comes first, says something and hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def meet() -> None:
+            client, _ = server.accept()
+            with client:
+                client.recv(4096)
+                client.sendall(said)
+
+        thread = threading.Thread(target=meet)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join(10)
+
+
+def test_a_stranger_at_the_port_is_a_row() -> None:
+    """A real socket that speaks another language, and one that says nothing and hangs up."""
+    for said in (b"HTTP/1.1 400 Bad Request\r\n\r\n", b""):
+        with stranger(said) as port:
+            found = one(
+                doctor.rights(Config(), {"DATABASE_URL": f"postgresql://u:s3cret@127.0.0.1:{port}/x"})
+            )
+        assert (found.state, "s3cret" in repr(found)) == ("missing", False), found
+
+
+def test_the_rights_of_every_postgres_service_are_looked_at() -> None:
+    services = {"shop": Service(kind="postgres", variable="SHOP_DB_URL"), "c": Service(kind="redis")}
+    environ = {"SHOP_DB_URL": "mysql://x", "DATABASE_URL": "sqlite:///x", "REDIS_URL": "redis://x"}
+    found = list(doctor.rights(Config(services=services), environ))
+    assert [row.subject for row in found] == ["rights in DATABASE_URL", "rights in SHOP_DB_URL"]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from toolkit.adopt.proposal import pretty_summary, propose
 from toolkit.adopt.surroundings import compose_files, find_servers, kind_of
 
 COMPOSE = """\
@@ -49,8 +50,37 @@ def test_both_are_joined(tmp_path: Path) -> None:
     code = tmp_path / "settings.py"
     code.write_text("A = os.environ['PG_DSN']\nB = os.environ['DATABASE_URL']\n")
     (server,) = find_servers(tmp_path, [code])
-    assert (server.image, server.variable) == ("postgres:15", "PG_DSN")
+    assert (server.image, server.variable, server.others) == ("postgres:15", "", {"PG_DSN": "settings.py"})
     assert server.why == "compose.yml: postgres:15; settings.py: DATABASE_URL"
+
+
+@pytest.mark.parametrize(
+    ("read", "variable", "others"),
+    [
+        (["SHOP_DB_URL", "ARCHIVE_DB_URL"], "SHOP_DB_URL", ["ARCHIVE_DB_URL"]),
+        (["SHOP_DB_URL", "DATABASE_URL"], "", ["SHOP_DB_URL"]),
+        (["DATABASE_URL", "TEST_DATABASE_URL", "PG_DSN"], "TEST_DATABASE_URL", ["DATABASE_URL", "PG_DSN"]),
+        (["SHOP_DB_URL"], "SHOP_DB_URL", []),
+    ],
+)
+def test_of_several_variables_one_is_set_and_the_others_are_told(
+    tmp_path: Path, read: list[str], variable: str, others: list[str]
+) -> None:
+    """One for tests first, then the one in which fixtures look; nothing that code reads is dropped."""
+    for place, name in enumerate(read):
+        (tmp_path / f"m{place}.py").write_text(f"URL = os.environ['{name}']\n")
+    (server,) = find_servers(tmp_path, sorted(tmp_path.glob("m*.py")))
+    assert (server.variable, list(server.others)) == (variable, others)
+    assert server.others == {name: f"m{read.index(name)}.py" for name in others}
+
+
+def test_init_tells_which_variables_no_service_sets(tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "__init__.py").write_text("A = os.environ['SHOP_DB_URL']\n")
+    (tmp_path / "shop" / "past.py").write_text("B = os.environ['ARCHIVE_DB_URL']\n")
+    rows = dict(pretty_summary(propose(tmp_path)))
+    assert "shop/past.py takes ARCHIVE_DB_URL, service database sets SHOP_DB_URL" in rows["also read"]
+    assert 'services.NAME = {kind = "postgres", variable = "ARCHIVE_DB_URL"}' in rows["also read"]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import msgspec
 from toolkit.adopt.interpreters import answer, find_interpreters
 from toolkit.config import Config
 from toolkit.config.services import VARIABLES
-from toolkit.errors import ToolkitError
+from toolkit.errors import EnvironmentFailed, ToolkitError
 from toolkit.services import embedded
 from toolkit.services.detection import Engine, choose
 from toolkit.services.engine import find_engine
@@ -33,6 +33,12 @@ LITTLE_MEMORY = 2 * 2**30
 
 POSTGRES = re.compile(r"postgres(ql)?(\+\w+)?://")
 """Start of the URL of a PostgreSQL server, as drivers and SQLAlchemy write it."""
+
+
+NO_ANSWER = (
+    "is it a PostgreSQL server, and may this user connect to the database `postgres` and read `pg_roles`? "
+    "psql with the same URL shows what it answers"
+)
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,33 +143,55 @@ def _missing(subject: str, error: ToolkitError) -> Finding:
     return Finding(subject=subject, state="missing", found=error.message, mend=error.hint or "")
 
 
-def rights(_config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """May tests create databases on the server that the environment names?"""
-    variable = VARIABLES["postgres"]
-    url = environ.get(variable, "")
-    if not url:
-        return
+def rights(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """May tests create databases on the servers that the environment names?"""
+    rows = [row.url_variable(name) for name, row in config.services.items() if row.kind == "postgres"]
+    for variable in dict.fromkeys([VARIABLES["postgres"], *rows]):
+        url = environ.get(variable, "")
+        if url:
+            yield _rights(variable, url)
+
+
+def _rights(variable: str, url: str) -> Finding:
     subject = f"rights in {variable}"
     if not POSTGRES.match(url):
         told = "it names no PostgreSQL server: tests that ask for a database have none"
         mend = f"{variable}=postgresql://USER:PASSWORD@HOST:PORT/NAME, or another `variable` for the service"
-        yield Finding(subject=subject, state="attention", found=told, mend=mend)
-        return
+        return Finding(subject=subject, state="attention", found=told, mend=mend)
     try:
-        from toolkit.databases.server import Server
-
-        with Server(url, name="doctor") as server:
-            query = "select current_user, rolcreatedb or rolsuper from pg_roles where rolname = current_user"
-            user, allowed = server.fetch(query)[0]
+        user, allowed = _role(url)
     except ToolkitError as error:
-        yield _missing(subject, error)
-        return
+        return _missing(subject, error)
+    except Exception as error:  # noqa: BLE001 - whatever a driver raises is a row of the table, no traceback
+        return Finding(subject=subject, state="missing", found=_told(error, url), mend=NO_ANSWER)
     if allowed:
-        yield Finding(subject=subject, state="works", found=f"{user} may create databases")
-    else:
-        mend = f'ALTER ROLE "{user}" CREATEDB; as an administrator of the server'
-        told = f"{user} must not create databases: tests cannot have one of their own"
-        yield Finding(subject=subject, state="missing", found=told, mend=mend)
+        return Finding(subject=subject, state="works", found=f"{user} may create databases")
+    mend = f'ALTER ROLE "{user}" CREATEDB; as an administrator of the server'
+    told = f"{user} must not create databases: tests cannot have one of their own"
+    return Finding(subject=subject, state="missing", found=told, mend=mend)
+
+
+def _role(url: str) -> tuple[str, bool]:
+    """Ask a server for the user's name and whether it may create databases."""
+    from toolkit.databases.server import Server, place_of
+
+    with Server(url, name="doctor") as server:
+        query = "select current_user, rolcreatedb or rolsuper from pg_roles where rolname = current_user"
+        rows = server.fetch(query)
+    if not rows:
+        raise EnvironmentFailed(f"{place_of(url)} does not know the role of its own user", hint=NO_ANSWER)
+    user, allowed = rows[0]
+    return str(user), bool(allowed)
+
+
+def _told(error: Exception, url: str) -> str:
+    """Return the first line of what a driver says, unless it repeats a part of the URL's password."""
+    lines = str(error).splitlines()
+    said = lines[0].strip() if lines else ""
+    secret = url.partition("://")[2].rpartition("@")[0].partition(":")[2]
+    if secret and secret in said:
+        said = ""
+    return f"the server did not tell: {type(error).__name__}{f': {said}' if said else ''}"
 
 
 def disk(config: Config, _environ: Mapping[str, str]) -> Iterator[Finding]:

@@ -215,7 +215,7 @@ def find_files(root: Path, patterns: Iterable[str]) -> Iterator[str]:
             and len(here.parts) < DEEPEST
             and not (Path(folder) / name / "pyvenv.cfg").exists()
         )
-        for name in files:
+        for name in sorted(files):
             readable = os.access(Path(folder) / name, os.R_OK)  # editors leave links to nothing
             if readable and any(fnmatch.fnmatch(name, pattern) for pattern in patterns):
                 yield (here / name).as_posix()

@@ -14,6 +14,7 @@ from toolkit.adopt.needs import Needs, Used, declared_names, find_needs, read_us
 from toolkit.adopt.surroundings import Server, find_servers
 from toolkit.config.loading import SUPPORTED_PYTHONS
 from toolkit.config.needs import find_test_requirements, read_document
+from toolkit.config.services import VARIABLES
 from toolkit.errors import ConfigError
 from toolkit.markers import KINDS, MARKERS
 
@@ -190,6 +191,7 @@ def pretty_summary(proposal: Proposal) -> list[tuple[str, str]]:
         ("needs", "; ".join(_needs_lines(needs)) or "nothing but the project"),
         ("members", ", ".join(layout.members)),
         ("servers", "; ".join(f"{each.name} ({each.why})" for each in proposal.servers)),
+        ("also read", "; ".join(_also_read(proposal.servers))),
         ("folders", ", ".join(f"{folder} → {marker}" for folder, marker in proposal.folders.items())),
         ("markers", ", ".join(proposal.markers)),
         ("unclear", _unclear(needs)),
@@ -215,6 +217,18 @@ def _needs_lines(needs: Needs) -> list[str]:
         *needs.requirements,
         *needs.requires,
     ]
+
+
+def _also_read(servers: Iterable[Server]) -> Iterator[str]:
+    """Yield what is to be decided by people: variables that code reads and no service sets."""
+    for server in servers:
+        chosen = server.variable or VARIABLES[server.kind]
+        for variable, where in server.others.items():
+            yield (
+                f"{where} takes {variable}, service {server.name} sets {chosen}: if they mean one server, "
+                f"set the one from the other in conftest.py; if two, add a service: "
+                f'services.NAME = {{kind = "{server.kind}", variable = "{variable}"}}'
+            )
 
 
 def _clashes(names: tuple[str, ...]) -> str:

@@ -63,6 +63,8 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     """Of the compose file; empty: none names it."""
     variable: str = ""
     """In which the code looks for its URL; empty: the usual one."""
+    others: Mapping[str, str] = {}
+    """Further variables in which code looks for the URL of such a server → a file that does."""
     why: str = ""
 
 
@@ -77,15 +79,29 @@ def find_servers(root: Path, code: Iterable[Path]) -> tuple[Server, ...]:
     for server in (*_composed(root), *_addressed(root, code)):
         known = found.get(server.name)
         found[server.name] = server if known is None else _joined(known, server)
-    return tuple(found.values())
+    return tuple(_decided(server) for server in found.values())
 
 
 def _joined(one: Server, other: Server) -> Server:
     """Join what two places say; two reasons are enough."""
     why = one.why if other.why in one.why or "; " in one.why else f"{one.why}; {other.why}"
-    return msgspec.structs.replace(
-        one, image=one.image or other.image, variable=one.variable or other.variable, why=why
-    )
+    others = {**one.others, **{name: at for name, at in other.others.items() if name not in one.others}}
+    return msgspec.structs.replace(one, image=one.image or other.image, others=others, why=why)
+
+
+def _decided(server: Server) -> Server:
+    """Decide which of the variables that code reads the service sets; the others are told.
+
+    One that is there for tests comes first, then the usual one, in which fixtures look, then the first found.
+    """
+    usual = VARIABLES[server.kind]
+
+    def rank(variable: str) -> tuple[bool, bool]:
+        return "TEST" not in variable.split("_"), variable != usual
+
+    chosen = min(server.others, key=rank, default=usual)
+    others = {variable: where for variable, where in server.others.items() if variable != chosen}
+    return msgspec.structs.replace(server, variable="" if chosen == usual else chosen, others=others)
 
 
 def compose_files(root: Path) -> list[Path]:
@@ -118,14 +134,9 @@ def _addressed(root: Path, code: Iterable[Path]) -> Iterator[Server]:
             variable = quoted or field.upper()
             kind = kind_of(variable)
             if kind is not None:
-                usual = VARIABLES[kind] == variable
                 where = file.relative_to(root).as_posix()
-                yield Server(
-                    kind=kind,
-                    name=NAMES[kind],
-                    variable="" if usual else variable,
-                    why=f"{where}: {variable}",
-                )
+                why = f"{where}: {variable}"
+                yield Server(kind=kind, name=NAMES[kind], others={variable: where}, why=why)
 
 
 def kind_of(variable: str) -> Kind | None:
