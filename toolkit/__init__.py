@@ -10,7 +10,7 @@ The map. Each folder serves one of the four words; a module imports only from li
     pipeline | ci | cluster | adopt      stages of Nox sessions, resumable; definitions of GitHub Actions and
                                          GitLab CI; batches of tests on machines of a Dask cluster; an
                                          existing project: what is there, what to write, what it can do
-    gates                                may this be merged: coverage, performance, security, reliability
+    gates                                may this be merged: coverage, speed, load, security, reliability
     maintenance                          (beside gates) what grows old goes, what changed is told
     remediation | reports | notifications
                                          from causes to what mends them, done and proven; what people and CI

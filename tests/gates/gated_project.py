@@ -87,6 +87,11 @@ class Gated:
         )
         self.settings('[tool.toolkit.audit]\nsources = ["safety"]\n')
 
+    def judged(self, session: str, tool: str, code: int = 0, *, head: str = "") -> None:
+        """Write how a session ended, on the code that is there."""
+        told = {"session": session, "head": head or self.head(), "state": "", "exit_codes": {tool: code}}
+        self.report(f"{session}/tools.json", told)
+
     def runs(self, outcomes: Iterable[Mapping[str, str]], *, commit: str = "c0") -> None:
         """Put runs of one commit into the history: test → letters of its tries."""
         with open_history(str(self.root / ".toolkit" / "history.sqlite")) as history:
@@ -129,6 +134,22 @@ def measured(statements: int, missing: Iterable[int] = ()) -> dict[str, Any]:
     executed = [line for line in range(1, statements + 1) if line not in missing]
     summary = {"num_statements": statements, "covered_lines": len(executed), "missing_lines": len(missing)}
     return {"executed_lines": executed, "missing_lines": missing, "summary": summary}
+
+
+def junit_of(operations: Mapping[str, str]) -> str:
+    """Return the JUnit file of schemathesis 4.32: operation → the check that it did not pass, or nothing."""
+    cases = "".join(
+        f'<testcase name="{name}" time="0.1"><failure type="failure" message="{check.partition(" ")[0]}">'
+        f"1. Test Case ID: VAdyNB\n\n- {check}\n\n[500] Internal Server Error:\n\n    `no - really`\n\n"
+        "Reproduce with:\n\n    curl -X GET 'http://127.0.0.1:1/boom?n=4'</failure></testcase>"
+        if check
+        else f'<testcase name="{name}" time="2.8" />'
+        for name, check in operations.items()
+    )
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>\n<testsuites>'
+        f'<testsuite name="schemathesis" hostname="vm">{cases}</testsuite></testsuites>'
+    )
 
 
 def result(rule: str = "B602", severity: str = "HIGH", where: str = "shop/pay.py") -> dict[str, Any]:

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 
-from tests.gates.gated_project import STATEMENTS, Gated, advisory, measured, of_safety, result
+from tests.gates.gated_project import STATEMENTS, Gated, advisory, junit_of, measured, of_safety, result
 from toolkit.config import load_config
 from toolkit.gates.checking import GATES
 from toolkit.gates.identity import code_identity
 from toolkit.gates.schema import FILE
+from toolkit.load.verdicts import ActionFigures, LoadResult
+from toolkit.load.writing import write_result
 from toolkit.tasks import gates as gates_task
 
 Run = Callable[..., tuple[int, str, str]]
@@ -250,6 +253,122 @@ def two_sources(project: Gated) -> None:
     project.settings('[tool.toolkit.audit]\nsources = ["pip-audit", "safety"]\n')
 
 
+SCENARIO = 'rate = 20\nramp = 0\n[[actions]]\nname = "show"\npath = "/"\n'
+FIGURES = ActionFigures(name="all", requests=5, mean_ms=1, p50_ms=1, p95_ms=1, p99_ms=1, max_ms=1)
+LOAD = LoadResult(
+    wanted_rate=20, sent_rate=20, throughput=20, error_rate=0, all=FIGURES, actions=(FIGURES,), errors={},
+    late_p99_ms=0.1, client_share=0.1, processes=1,
+)  # fmt: skip
+BROKEN = "p99_ms: 160.0, expected at most 100"
+
+
+def live(*sessions: str, settings: str = "") -> str:
+    return f"[tool.toolkit.gates]\nlive = {json.dumps(sessions)}\n{settings}"
+
+
+def loaded(
+    *failed: str, settings: str = "", head: str = "", altered: tuple[str, ...] = (), **changed: Any
+) -> Spoil:
+    """Two load scenarios, of which one was sent just now, and of the other it is told here."""
+
+    def spoil(project: Gated) -> None:
+        project.settings(live("load", settings=settings))
+        for name in ("browse", "buy"):
+            project.write(f"tests/data/load/{name}.toml", SCENARIO)
+        project.repository()
+        code = (head or project.head(), "")
+        write_result(project.reports, "buy", LOAD, code=(project.head(), ""))
+        result = msgspec.structs.replace(LOAD, failed=failed, **changed)
+        write_result(project.reports, "browse", result, code=code, altered=altered)
+
+    return spoil
+
+
+def never_loaded(project: Gated) -> None:
+    loaded()(project)
+    project.drop("reports/load/browse.json")
+
+
+def load_of_something_else(project: Gated) -> None:
+    loaded()(project)
+    project.write("reports/load/browse.json", '{"verdict": "passed"}')
+
+
+def load_of_before(project: Gated) -> None:
+    loaded()(project)
+    project.write("shop/core.py", STATEMENTS + "more = 1\n")
+
+
+def wrong_scenario(project: Gated) -> None:
+    loaded()(project)
+    project.write("tests/data/load/browse.toml", "rate = 0\n")
+    code = code_identity(load_config(project.root, {}))
+    for name in ("browse", "buy"):
+        write_result(project.reports, name, LOAD, code=code)
+
+
+def fuzzed(
+    operations: dict[str, str] | None = None, *, code: int = 0, settings: str = "", head: str = ""
+) -> Spoil:
+    def spoil(project: Gated) -> None:
+        project.settings(live("fuzz", settings=settings))
+        project.repository()
+        project.judged("fuzz", "schemathesis", code, head=head)
+        text = junit_of({"GET /ok": ""} if operations is None else operations)
+        project.write("reports/fuzz/junit.xml", text)
+
+    return spoil
+
+
+BOOM = {"GET /ok": "", "GET /boom": "ST101 Server error"}
+
+
+def cut_fuzz(project: Gated) -> None:
+    fuzzed()(project)
+    project.write("reports/fuzz/junit.xml", "<testsuites><testsuite>")
+
+
+def attacked(
+    *failed: str, tests: int = 3, code: int = 0, settings: str = "", sessions: tuple[str, ...] = ("security",)
+) -> Spoil:
+    """Sessions of the profile security, the first of which has these failures."""
+
+    def spoil(project: Gated) -> None:
+        project.settings(live("security", settings=settings))
+        project.repository()
+        for place, session in enumerate(sessions):
+            mine = failed if place == 0 else ()
+            project.judged(session, "pytest", code or int(bool(mine)))
+            mishap = {"message": "a traceback is shown\nmore", "phase": "call"}
+            rows = [{"test": one, "outcome": "failed", "mishaps": [mishap]} for one in mine]
+            counts = {"tests": tests, "failed": len(mine), "errors": 0, "skipped": 0}
+            project.report(f"{session}/summary.json", {"summary": counts, "failures": rows[:2]})
+
+    return spoil
+
+
+def attacked_long_ago(project: Gated) -> None:
+    """Of two sessions one is of this code."""
+    attacked(sessions=("security-3.12", "security-3.13"))(project)
+    project.judged("security-3.12", "pytest", 1, head="0" * 40)
+
+
+def attacked_without_a_report(project: Gated) -> None:
+    attacked()(project)
+    project.drop("reports/security/summary.json")
+
+
+def fuzz_without_a_report(project: Gated) -> None:
+    fuzzed()(project)
+    project.drop("reports/fuzz/junit.xml")
+
+
+def never_attacked(project: Gated) -> None:
+    project.settings(live("security"))
+    project.repository()
+    project.judged("security-scan", "other")
+
+
 def history(good: int, contradicted: int = 0, *, flaky: int = 0, settings: str = "") -> Spoil:
     """Runs of one commit; in some a test needs two tries; ``flaky`` tests do so in three."""
 
@@ -428,6 +547,77 @@ CASES = [
          {"security.safety": "malformed"}),
     case("counted-once", "security", two_sources, {"security.critical": "passed"},
          "--security-critical-max=1"),
+    # load
+    case("load-is-not-demanded", "load", nothing, {"load": "off"}),
+    case("load-held", "load", loaded(), {"load.browse": "passed", "load.buy": "passed"},
+         says="20.0 of 20 per second"),
+    case("load-broken", "load", loaded(BROKEN), {"load.browse": "failed", "load.buy": "passed"}, says=BROKEN),
+    case("load-without-a-verdict", "load", loaded(saturated="too busy"), {"load.browse": "failed"},
+         says="no verdict: too busy"),
+    case("load-waived", "load", loaded(BROKEN, settings=waiver("load.assertions", "2027-01-01", "browse")),
+         {"load.browse": "passed"}, says="1 more are waived"),
+    case("load-waived-by-assertion", "load", loaded(BROKEN, settings=waiver("p99_ms", "2027-01-01")),
+         {"load.browse": "passed"}),
+    case("load-waiver-is-over", "load", loaded(BROKEN, settings=waiver("p99_ms", "2026-11-21")),
+         {"load.browse": "failed"}, says="no longer waived: known"),
+    case("load-never-sent", "load", never_loaded, {"load.browse": "missing", "load.buy": "passed"},
+         says="run: nox -s load -- browse"),
+    case("load-malformed", "load", load_of_something_else, {"load.browse": "malformed"}),
+    case("load-of-another-commit", "load", loaded(head="0" * 40), {"load.browse": "malformed"},
+         says="of other code"),
+    case("load-of-before-a-change", "load", load_of_before,
+         {"load.browse": "malformed", "load.buy": "malformed"}, says="of other code"),
+    case("load-made-lighter", "load", loaded(altered=("duration",)), {"load.browse": "malformed"},
+         says="another duration"),
+    case("load-of-another-rate", "load", loaded(wanted_rate=5), {"load.browse": "malformed"},
+         says="another rate"),
+    case("load-scenario-is-wrong", "load", wrong_scenario, {"load.browse": "malformed"}, says="rate"),
+    case("no-load-scenario", "load", lambda project: project.settings(live("load")), {"load": "malformed"},
+         says="no load scenario"),
+    case("load-is-off", "load", loaded(BROKEN, settings='off = ["load"]\n'), {"load": "off"}),
+    # fuzz
+    case("fuzz-is-not-demanded", "security", nothing, {"security.fuzz": "off", "security.findings": "off"}),
+    case("fuzz-found-nothing", "security", fuzzed(), {"security.fuzz": "passed"}, says="1 operations"),
+    case("fuzz-found-something", "security", fuzzed(BOOM, code=1), {"security.fuzz": "failed"},
+         says="GET /boom: Server error; again: curl -X GET"),
+    case("fuzz-waived", "security", fuzzed(BOOM, code=1, settings=waiver("ST101", "2027-01-01", "GET /boom")),
+         {"security.fuzz": "passed"}),
+    case("fuzz-waived-elsewhere", "security",
+         fuzzed(BOOM, code=1, settings=waiver("security.fuzz", "2027-01-01", "GET /ok")),
+         {"security.fuzz": "failed"}),
+    case("fuzz-never-ran", "security", lambda project: project.settings(live("fuzz")),
+         {"security.fuzz": "missing"}, says="run: nox -s fuzz"),
+    case("fuzz-of-other-code", "security", fuzzed(head="0" * 40), {"security.fuzz": "malformed"},
+         says="of other code"),
+    case("fuzz-asked-nothing", "security", fuzzed({}), {"security.fuzz": "malformed"},
+         says="no operation was asked"),
+    case("fuzz-was-not-done", "security", fuzzed(code=2), {"security.fuzz": "malformed"},
+         says="ended with 2 and without findings"),
+    case("fuzz-report-is-cut", "security", cut_fuzz, {"security.fuzz": "malformed"}),
+    case("fuzz-report-is-gone", "security", fuzz_without_a_report, {"security.fuzz": "missing"},
+         says="junit.xml: not there"),
+    # security tests
+    case("attacks-held", "security", attacked(), {"security.findings": "passed"},
+         says="3 security tests ran"),
+    case("attack-succeeded", "security", attacked("t.py::test_sql", code=1), {"security.findings": "failed"},
+         says="t.py::test_sql: a traceback is shown"),
+    case("many-attacks-succeeded", "security", attacked("t.py::a", "t.py::b", "t.py::c"),
+         {"security.findings": "failed"}, says="1 more"),
+    case("attack-waived", "security",
+         attacked("t.py::test_sql", settings=waiver("security.findings", "2027-01-01", "t.py::*")),
+         {"security.findings": "passed"}),
+    case("attacks-ended-badly", "security", attacked(code=3), {"security.findings": "failed"},
+         says="pytest ended with exit code 3"),
+    case("no-attack", "security", attacked(tests=0, code=5), {"security.findings": "malformed"},
+         says="no security test ran"),
+    case("never-attacked", "security", never_attacked, {"security.findings": "missing"},
+         says="run: nox -s security"),
+    case("attacked-on-one-python", "security", attacked_long_ago, {"security.findings": "passed"},
+         says="security-3.13"),
+    case("attacks-on-two-pythons", "security", attacked("t.py::a", sessions=("security-1", "security-2")),
+         {"security.findings": "failed"}, says="6 security tests ran"),
+    case("attack-report-is-gone", "security", attacked_without_a_report, {"security.findings": "missing"},
+         says="summary.json: not there"),
     # reliability
     case("reliable", "reliability", history(20), {"reliability.consistency": "passed"}),
     case("exactly-reliable", "reliability", history(19, 1), {"reliability.consistency": "passed"}),

@@ -60,7 +60,7 @@ def test_the_exit_code_is_the_verdict(project: Path, invoke: Invoke, sent: list[
     code, out, err = invoke("load.run", "browse", "--url", "http://x", "--rate", "40", "--json")
     assert (code, json.loads(out)["verdict"]) == (1, "failed")
     written = json.loads((project / "reports" / "load" / "browse.json").read_bytes())
-    assert written["verdict"] == "failed"
+    assert (written["verdict"], written["altered"]) == ("failed", ["rate"])
     assert [scenario.rate for scenario, _ in sent] == [20, 30, 40]
 
 

@@ -17,7 +17,7 @@ from toolkit.load.arrivals import Chooser, due_times, filled
 from toolkit.load.histogram import Histogram, from_json
 from toolkit.load.scenarios import Action, Expected, LoadScenario, find_scenario, read_scenario
 from toolkit.load.verdicts import LoadResult, judge
-from toolkit.load.writing import measures_of, result_line, write_result
+from toolkit.load.writing import measures_of, read_result, result_line, write_result
 
 
 def dues(**changed: Any) -> list[float]:
@@ -154,10 +154,12 @@ def test_nothing_sent_is_a_failure() -> None:
 
 def test_the_result_is_a_file_and_measures(tmp_path: Path) -> None:
     result = judge(scenario(), told([0.01] * 100))
-    path = write_result(tmp_path, "shop/browse", result)
+    path = write_result(tmp_path, "shop/browse", result, code=("c0", "s"), altered=["rate"])
+    again = read_result(path)
+    assert (again.verdict, again.head, again.state, again.altered) == ("passed", "c0", "s", ("rate",))
     found = msgspec.json.decode(path.read_bytes())
     assert found["verdict"] == "passed"
-    assert msgspec.convert({k: v for k, v in found.items() if k != "verdict"}, LoadResult) == result
+    assert msgspec.convert(found, LoadResult) == result
     assert measures_of("browse", result)["load.browse.p99_s"] == pytest.approx(0.01, rel=0.001)
 
 

@@ -12,10 +12,12 @@ import pytest
 
 from toolkit.config import Config, parse_config
 from toolkit.errors import UsageError
+from toolkit.gates.static import Ran
 from toolkit.load.scenarios import LoadScenario
 from toolkit.load.verdicts import ActionFigures, LoadResult
+from toolkit.load.writing import read_result
 from toolkit.services.environment import Endpoint, Environment
-from toolkit.sessions import fuzz, load
+from toolkit.sessions import fuzz, load, tools
 
 FIGURES = ActionFigures(name="all", requests=5, mean_ms=1, p50_ms=1, p95_ms=1, p99_ms=1, max_ms=1)
 RESULT = LoadResult(
@@ -70,6 +72,8 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     def fail(_session: Session, text: str) -> None:
         raise Failed(text)
 
+    for module in (load, tools):
+        monkeypatch.setattr(module, "code_identity", lambda _config: ("c0", "changed"))
     for module in (load, fuzz):
         monkeypatch.setattr(module, "running", running)
         monkeypatch.setattr(module, "fail", fail)
@@ -89,7 +93,8 @@ def test_every_scenario_is_sent_and_reported(config: Config, monkeypatch: pytest
     load.load(session, config)
     assert asked == [("http://x", "/venv/bin/python")] * 2
     assert [line.partition(": passed")[0] for line in session.said] == ["browse", "buy"]
-    assert (config.reports_dir / "load" / "buy.json").is_file()
+    written = read_result(config.reports_dir / "load" / "buy.json")
+    assert (written.verdict, written.head, written.altered) == ("passed", "c0", ())
     named: Any = Session("buy")
     with pytest.raises(Failed, match=r"^buy: refused$"):
         load.load(named, config)
@@ -116,3 +121,22 @@ def test_findings_of_schemathesis_fail_the_session(config: Config) -> None:
     idle: Any = Session(install_only=True)
     fuzz.fuzz(idle, config)
     assert idle.ran == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "left"),
+    [((), True), (("/v2/api.json",), True), (("--max-examples", "1"), False)],
+    ids=["all", "other document", "a part"],
+)
+def test_the_gates_learn_how_schemathesis_ended(
+    config: Config, arguments: tuple[str, ...], *, left: bool
+) -> None:
+    """On which code, and not when it may have asked a part only; what was before is forgotten."""
+    file = config.reports_dir / "fuzz" / "tools.json"
+    fuzz.fuzz(Session(), config)  # type: ignore[arg-type]
+    with pytest.raises(Failed):
+        fuzz.fuzz(Session(*arguments, code=1), config)  # type: ignore[arg-type]
+    assert file.exists() is left
+    if left:
+        ran = msgspec.json.decode(file.read_bytes(), type=Ran)
+        assert (ran.head, ran.state, ran.exit_codes) == ("c0", "changed", {"schemathesis": 1})

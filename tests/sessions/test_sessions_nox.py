@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.sessions.nox_project import Project
+from toolkit.config import load_config
+from toolkit.gates.live import Attacked
+from toolkit.gates.live_inputs import read_attacked
+from toolkit.gates.verdicts import Absent
 
 pytestmark = pytest.mark.slow
 
@@ -205,3 +209,27 @@ def test_a_path_outside_of_the_noxfile_is_no_obstacle(project: Project, tmp_path
     done = project.nox("-f", str(project.root / "noxfile.py"), "-s", "unit", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     assert (project.root / "reports" / "unit").is_dir()
+
+
+def test_what_security_tests_found_is_left_for_the_gates(project: Project) -> None:
+    """Every failed one; and nothing is left of a session that was given arguments of its own."""
+    project.write(
+        "tests/test_attacks.py",
+        """
+        import pytest
+
+        @pytest.mark.security
+        @pytest.mark.parametrize("status", [400, 500])
+        def test_refuses(status):
+            assert status < 500, "the server fell over"
+        """,
+    )
+    assert project.nox("-s", "security").returncode == 1
+    config = load_config(project.root, {})
+    found = read_attacked(config)
+    assert isinstance(found, Attacked)
+    assert (found.sessions, found.tests) == (("security",), 2)
+    assert list(found.failed) == ["tests/test_attacks.py::test_refuses[500]"]
+    assert "the server fell over" in found.failed["tests/test_attacks.py::test_refuses[500]"]
+    project.nox("-s", "security", "--", "-k", "400")
+    assert isinstance(read_attacked(config), Absent)

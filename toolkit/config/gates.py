@@ -19,6 +19,7 @@ SWITCHES = (
     "performance",
     "performance.absolute",
     "performance.paired",
+    "load",
     "security",
     "reliability",
     "reliability.consistency",
@@ -99,6 +100,9 @@ class Gates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """So many flaky tests are allowed beside those in quarantine."""
     static: tuple[Literal["lint", "typecheck"], ...] = ()
     """Sessions that must have passed on this very code."""
+    live: tuple[Literal["load", "security", "fuzz"], ...] = ()
+    """Sessions on the running system whose findings on this very code count: load scenarios, the tests of the
+    profile security, schemathesis."""
     waivers: Mapping[str, Waiver] = {}
     """What is tolerated, why, and until when; by a name of your choice."""
 

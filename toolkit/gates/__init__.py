@@ -12,6 +12,8 @@
     turntaking     their side of it
     arms           one tree of files and its process
     security       findings of bandit, pip-audit and safety against a budget
+    live           what load, fuzzing and the security tests found on the running system
+    live_inputs    … files of those sessions → records
     static         lint and typecheck were content
     reliability    what the history says: consistency, flaky tests, quarantine
     identity       which code a report is of

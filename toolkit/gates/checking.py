@@ -5,13 +5,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from toolkit.config import Config
 from toolkit.errors import ChangesUnknown
-from toolkit.gates import coverage, inputs, performance, reliability, security, static
+from toolkit.gates import coverage, inputs, live, live_inputs, performance, reliability, security, static
 from toolkit.gates.newcode import base_revision, read_new_code
 from toolkit.gates.verdicts import Absent, Check, Gate, Report, Status, gate_of, off_check
 from toolkit.gates.waivers import uses
 from toolkit.impact.changes import base_of
 
-GATES = ("coverage", "performance", "security", "reliability", "static")
+GATES = ("coverage", "performance", "load", "security", "reliability", "static")
 
 
 def check_gates(
@@ -47,7 +47,8 @@ def _gate(
     judges: Mapping[str, Callable[[], Iterable[Check]]] = {
         "coverage": lambda: _coverage(config, environ, base),
         "performance": lambda: _performance(config, today),
-        "security": lambda: security.judge_security(inputs.read_sources(config), config.gates, today),
+        "load": lambda: _load(config, today),
+        "security": lambda: _security(config, today),
         "reliability": lambda: _reliability(config, today),
         "static": lambda: _static(config),
     }
@@ -95,6 +96,25 @@ def _performance(config: Config, today: dt.date) -> Iterator[Check]:
             ),
         },
     )
+
+
+def _load(config: Config, today: dt.date) -> Iterable[Check]:
+    if "load" not in config.gates.live:
+        return [live.off_live("load")]
+    return live.judge_load(live_inputs.read_loads(config), config.gates.waivers, today)
+
+
+def _security(config: Config, today: dt.date) -> Iterator[Check]:
+    demanded, waivers = config.gates.live, config.gates.waivers
+    yield from security.judge_security(inputs.read_sources(config), config.gates, today)
+    if "security" in demanded:
+        yield live.judge_attacked(live_inputs.read_attacked(config), waivers, today)
+    else:
+        yield live.off_live(live.FINDINGS)
+    if "fuzz" in demanded:
+        yield live.judge_fuzz(live_inputs.read_fuzz(config), waivers, today)
+    else:
+        yield live.off_live(live.FUZZ)
 
 
 def _reliability(config: Config, today: dt.date) -> Iterator[Check]:

@@ -1,21 +1,67 @@
 """The figures of a load as a file, and as one line."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from toolkit.errors import InputError
 from toolkit.load.verdicts import LoadResult
 
+FOLDER = "load"
+"""In the folder of the reports."""
 
-def write_result(reports: Path, name: str, result: LoadResult) -> Path:
-    """Write ``load/NAME.json`` in the folder of the reports, whole or not at all; return its path."""
-    path = reports / "load" / f"{name}.json"
+
+class LoadReport(LoadResult, frozen=True, kw_only=True):
+    """``load/NAME.json``: the figures, and what they are of.
+
+    The file has the verdict beside them, for whoever reads it.
+
+    Attributes:
+        head: the commit; empty: not known.
+        state: what differed from it, see :mod:`toolkit.gates.identity`.
+        altered: keys of the scenario that were given another value on the command line.
+    """
+
+    head: str = ""
+    state: str = ""
+    altered: tuple[str, ...] = ()
+
+
+def write_result(
+    reports: Path, name: str, result: LoadResult, *,
+    code: tuple[str, str] = ("", ""), altered: Sequence[str] = (),
+) -> Path:  # fmt: skip
+    """Write ``load/NAME.json`` in the folder of the reports, whole or not at all; return its path.
+
+    Args:
+        reports: the folder.
+        name: of the scenario.
+        result: the figures.
+        code: commit and fingerprint of the code that was under load.
+        altered: keys of the scenario that were given another value.
+    """
+    path = reports / FOLDER / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    values = {**msgspec.to_builtins(result), "verdict": result.verdict}
+    figures = {field: getattr(result, field) for field in LoadResult.__struct_fields__}
+    report = LoadReport(**figures, head=code[0], state=code[1], altered=tuple(altered))
+    values = {**msgspec.to_builtins(report), "verdict": report.verdict}
     hidden = path.with_name(f".{path.name}")
     hidden.write_bytes(msgspec.json.format(msgspec.json.encode(values), indent=1) + b"\n")
     hidden.replace(path)
     return path
+
+
+def read_result(path: Path) -> LoadReport:
+    """Read what :func:`write_result` wrote.
+
+    Raises:
+        InputError: it cannot be read, or is something else; says what is wrong.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=LoadReport)
+    except (OSError, msgspec.DecodeError) as error:
+        raise InputError(f"{path}: {error}", hint="invoke load.run writes it anew") from error
 
 
 def result_line(result: LoadResult) -> str:

@@ -11,8 +11,10 @@ from toolkit.config import Config
 from toolkit.services.provisioning import running
 from toolkit.sessions.guarding import fail
 from toolkit.sessions.running import exit_code_of
-from toolkit.sessions.tools import install_tools, installs_only
+from toolkit.sessions.tools import begin_judged, install_tools, installs_only, leave_judged
 
+NAME = "fuzz"
+REPORT = "junit.xml"
 SERVICE = "api"
 DOCUMENT = "/openapi.json"
 CHECKS = "not_a_server_error,response_schema_conformance"
@@ -21,20 +23,26 @@ CHECKS = "not_a_server_error,response_schema_conformance"
 
 def fuzz(session: nox.Session, config: Config) -> None:
     """Ask the running API at random (schemathesis); arguments: the path of its document, then options."""
-    install_tools(session, config, "fuzz", project=True)
+    install_tools(session, config, NAME, project=True)
     if installs_only(session):
         return
     path = os.pathsep.join([*(session.bin_paths or ()), os.environ.get("PATH", "")])
-    report = config.reports_dir / "fuzz" / "junit.xml"
-    report.parent.mkdir(parents=True, exist_ok=True)
+    report = config.reports_dir / NAME / REPORT
+    code = begin_judged(config, NAME)
+    report.unlink(missing_ok=True)
     environ = {**os.environ, "PATH": path}
-    with running(config, [SERVICE], reuse=True, run="fuzz", environ=environ, say=session.log) as up:
+    with running(config, [SERVICE], reuse=True, run=NAME, environ=environ, say=session.log) as up:
         endpoint = up.endpoint(SERVICE)
         assert endpoint is not None  # noqa: S101 - it was asked for
+        ended = 0
         try:
             session.run(*fuzz_command(endpoint.url, session.posargs, report))
         except CommandFailed as error:
-            fail(session, f"schemathesis ended with {exit_code_of(error)}; its findings: {report}")
+            ended = exit_code_of(error)
+    if not options_of(session.posargs):
+        leave_judged(config, NAME, code, {"schemathesis": ended})
+    if ended:
+        fail(session, f"schemathesis ended with {ended}; its findings: {report}")
     session.log("report: %s", report)
 
 
@@ -46,10 +54,18 @@ def fuzz_command(url: str, arguments: Sequence[str], report: Path) -> list[str]:
         arguments: of the user: first the path of the document, if it is not :data:`DOCUMENT`.
         report: the JUnit file to write.
     """
-    has_path = bool(arguments) and arguments[0].startswith("/")
-    document = arguments[0] if has_path else DOCUMENT
-    options = list(arguments[1:] if has_path else arguments)
+    options = options_of(arguments)
+    document = arguments[0] if len(options) < len(arguments) else DOCUMENT
     if not {"-c", "--checks"}.intersection(options):
         options += ["--checks", CHECKS]
     command = ["schemathesis", "run", f"{url.rstrip('/')}{document}", "--report", "junit"]
     return [*command, "--report-junit-path", str(report), *options]
+
+
+def options_of(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments without the path of the document, which comes first if it is there.
+
+    With options of its own a session may have asked a part only: the gates do not count it.
+    """
+    has_path = bool(arguments) and arguments[0].startswith("/")
+    return list(arguments[1:] if has_path else arguments)

@@ -6,6 +6,7 @@ import nox
 
 from toolkit.config import Config
 from toolkit.errors import UsageError
+from toolkit.gates.identity import code_identity
 from toolkit.load.running import run_load
 from toolkit.load.scenarios import find_scenario, scenario_files
 from toolkit.load.writing import result_line, write_result
@@ -37,10 +38,11 @@ def load(session: nox.Session, config: Config) -> None:
             assert endpoint is not None  # noqa: S101 - it was asked for
             html = config.reports_dir / "load" / f"{name}.html"
             html.parent.mkdir(parents=True, exist_ok=True)
+            code = code_identity(config)
             result = run_load(
                 scenario, endpoint.url, html=html, python=python, environ=environ, say=session.log
             )
-            write_result(config.reports_dir, name, result)
+            write_result(config.reports_dir, name, result, code=code)
             session.log("%s: %s", name, result_line(result))
             bad += [] if result.verdict == "passed" else [f"{name}: {result.verdict}"]
     if bad:

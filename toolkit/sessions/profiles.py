@@ -29,9 +29,13 @@ from toolkit.sessions.reporting import merged_folder, report_run
 from toolkit.sessions.requirements import install_arguments
 from toolkit.sessions.running import run_pytest
 from toolkit.sessions.summary import Ended, earlier_lines, exit_words, run_lines
+from toolkit.sessions.tools import begin_judged, leave_judged
 
 NO_TESTS = 5
 """pytest's exit code when no test was selected."""
+
+JUDGED = ("security",)
+"""Profiles whose findings the gates ask for."""
 
 INTERRUPTED = 2
 """pytest's exit code after Ctrl-C."""
@@ -94,10 +98,13 @@ def run_profile(session: nox.Session, config: Config, name: str, alongside: Sequ
         session.warn(line)
     with provided(session, config, profile) as urls:
         run = begin_run(config, name=session.name, profile=name, build=current_build(os.environ))
+        code = begin_judged(config, run.name) if name in JUDGED else None
         ended = _run_recorded(session, config, run, urls)
     if ended is None:  # nox --install-only
         remove_run(run.folder)
         return
+    if code is not None and not session.posargs:
+        leave_judged(config, run.name, code, {"pytest": ended.exit_code})
     _judge(ended)
     if profile.coverage and not together and not ended.excused:
         runs = [(run.folder, read_run(run.folder))]

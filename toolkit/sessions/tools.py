@@ -100,9 +100,7 @@ def run_side_by_side(
         return
     commands = {**commands, **row_commands(config, name)}
     folder = config.reports_dir / name
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / TOOLS).unlink(missing_ok=True)
-    head, state = code_identity(config)
+    judged = begin_judged(config, name)
 
     def run_one(label: str) -> int:
         with report_of(folder, label).open("w", encoding="utf-8") as stream:
@@ -119,11 +117,29 @@ def run_side_by_side(
         sys.stdout.write(report_of(folder, label).read_text(encoding="utf-8", errors="backslashreplace"))
     sys.stdout.flush()
     if not session.posargs:
-        ran = Ran(session=name, head=head, state=state, exit_codes=codes)
-        place(folder / TOOLS, [msgspec.json.format(msgspec.json.encode(ran), indent=2).decode(), "\n"])
+        leave_judged(config, name, judged, codes)
     failed = [label for label, code in codes.items() if code]
     if failed:
         fail(session, f"failed: {', '.join(failed)}")
+
+
+def begin_judged(config: Config, name: str) -> tuple[str, str]:
+    """Forget how a session ended the last time, and return which code it is about to judge."""
+    folder = config.reports_dir / name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / TOOLS).unlink(missing_ok=True)
+    return code_identity(config)
+
+
+def leave_judged(config: Config, name: str, code: tuple[str, str], exit_codes: Mapping[str, int]) -> None:
+    """Write how the tools of a session ended, and on which code, for the gates.
+
+    Raises:
+        ToolkitError: the file cannot be written.
+    """
+    ran = Ran(session=name, head=code[0], state=code[1], exit_codes=dict(exit_codes))
+    encoded = msgspec.json.format(msgspec.json.encode(ran), indent=2).decode()
+    place(config.reports_dir / name / TOOLS, [encoded, "\n"])
 
 
 def report_of(folder: Path, label: str) -> Path:

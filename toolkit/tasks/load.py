@@ -11,6 +11,7 @@ from rich.console import Console
 
 from toolkit.config import load_config
 from toolkit.config.settings import Config
+from toolkit.gates.identity import code_identity
 from toolkit.leases.store import open_leases
 from toolkit.load.running import command_of, environment_of, require_generator, run_load, worker_command
 from toolkit.load.scenarios import LoadScenario, find_scenario, read_scenario, scenario_files
@@ -75,9 +76,9 @@ def run(
 ) -> None:
     """Send the requests of a scenario; exit code 0 passed, 1 failed, 4 the client was the limit."""
     config = load_config()
-    scenario = find_scenario(config.root / config.load, name)
+    written = find_scenario(config.root / config.load, name)
     scenario = msgspec.structs.replace(
-        scenario, rate=rate or scenario.rate, duration=duration or scenario.duration
+        written, rate=rate or written.rate, duration=duration or written.duration
     )
     url = url or _url_of(config, scenario)
     html = config.reports_dir / "load" / f"{name}.html"
@@ -86,8 +87,10 @@ def run(
         print_json({"dry_run": True, "scenario": scenario, "command": command})
         return
     html.parent.mkdir(parents=True, exist_ok=True)
+    altered = [key for key in ("rate", "duration") if getattr(scenario, key) != getattr(written, key)]
+    code = code_identity(config)
     result = run_load(scenario, url, html=html, remote=remote, say=_say)
-    path = write_result(config.reports_dir, name, result)
+    path = write_result(config.reports_dir, name, result, code=code, altered=altered)
     if json:
         print_json({**msgspec.to_builtins(result), "verdict": result.verdict})
     else:
