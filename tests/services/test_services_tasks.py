@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.commands import invoke_in
 from toolkit.leases.store import LeaseStore
 from toolkit.services import provisioning
 
@@ -27,16 +28,12 @@ def invoke(own_world: Path) -> Invoke:
     )
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "invoke", *words]
-        environ = {**os.environ, "COLUMNS": "200"}
-        return subprocess.run(
-            command, cwd=own_world, capture_output=True, text=True, check=False, timeout=60, env=environ
-        )
+        return invoke_in(own_world, *words, environ={**os.environ, "COLUMNS": "200"})
 
     return run
 
 
-def test_a_session_of_work(invoke: Invoke, store: LeaseStore) -> None:
+def test_a_session_of_work(invoke: Invoke, store: LeaseStore, capfd: pytest.CaptureFixture[str]) -> None:
     """Up, look, use, restart, reuse, down: URLs on standard output, progress beside it, all gone after."""
     up = invoke("services.up", "database", "cache", "--json")
     assert up.returncode == 0, up.stderr
@@ -63,8 +60,10 @@ def test_a_session_of_work(invoke: Invoke, store: LeaseStore) -> None:
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT x FROM kept").fetchone() == (7,)
     assert "Ready to accept connections" in invoke("services.logs", "cache").stdout
-    query = invoke("services.exec", "database", "--command", "sh -c 'echo $PGPORT $DATABASE_URL'")
-    assert query.stdout.split()[1] == url
+    assert (
+        invoke("services.exec", "database", "--command", "sh -c 'echo $PGPORT $DATABASE_URL'").returncode == 0
+    )
+    assert capfd.readouterr().out.split()[1] == url
 
     again = invoke("services.up", "database", "cache", "--reuse")
     assert again.stdout.splitlines()[0] == f"DATABASE_URL={url}"

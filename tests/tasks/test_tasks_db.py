@@ -3,11 +3,12 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.commands import invoke_in
 
 Invoke = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -20,7 +21,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "pyproject.toml").write_text(
         "[project]\nname = 'shop'\n[tool.toolkit.databases]\nmigrations = 'migrations'\n", encoding="utf-8"
     )
-    (folder / "tasks.py").write_text("from toolkit.tasks import ns\n", encoding="utf-8")
     return folder
 
 
@@ -31,14 +31,7 @@ def bare_invoke(project: Path) -> Invoke:
     environ = {**{key: value for key, value in os.environ.items() if not key.endswith("_URL")}, **own}
 
     def run(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "invoke", *words],
-            cwd=project,
-            env={**environ, **variables},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return invoke_in(project, *words, environ={**environ, **variables})
 
     return run
 

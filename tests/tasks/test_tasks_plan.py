@@ -9,11 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests.commands import invoke_in
 from toolkit.errors import UsageError
 from toolkit.tasks.collecting import parse_seconds
-
-INVOKE = [sys.executable, "-m", "invoke"]
-
 
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if not name.startswith(("TOOLKIT_", "PYTEST_"))
@@ -33,7 +31,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         '[tool.toolkit.profiles.quick]\nmarkers = "smoke"\nworkers = 0\n'
         "[tool.toolkit.profiles.alone]\nworkers = 0\n"
     )
-    (tmp_path / "tasks.py").write_text("from toolkit.tasks import ns\n")
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "test_it.py").write_text(
         "import time, pytest\n"
@@ -48,15 +45,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def invoke(project: Path, *words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*INVOKE, *words],
-        cwd=project,
-        env=ENVIRONMENT,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=120,
-    )
+    return invoke_in(project, *words, environ=ENVIRONMENT)
 
 
 def invoke_json(project: Path, *words: str) -> Any:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-RUN = """
-from invoke.program import Program
-from toolkit.tasks import ns
-Program(namespace=ns).run()
-"""
+from tests.commands import invoke_in
+
+ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "TOOLKIT"))},
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # the others cost 0.6 s a run
+    "PYTEST_ADDOPTS": "-p xdist -p toolkit",
+}
 
 
 class Recorded:
@@ -25,31 +27,20 @@ class Recorded:
         (root / "test_a.py").write_text("import lib\ndef test_one(): lib.f()\n")
         (root / "test_b.py").write_text("def test_two(): pass\n")
 
-    def run(self, *command: str, code: int = 0) -> str:
-        environ = {
-            key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "TOOLKIT"))
-        }
-        environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # the others cost 0.6 s a run
-        environ["PYTEST_ADDOPTS"] = "-p xdist -p toolkit"
-        done = subprocess.run(
-            [sys.executable, *command],
-            cwd=self.root,
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout if code == 0 else done.stderr
+    def pytest(self, *arguments: str) -> None:
+        command = [sys.executable, "-m", "pytest", "-q", *arguments]
+        subprocess.run(command, cwd=self.root, env=ENVIRONMENT, capture_output=True, check=True)
 
     def invoke(self, *arguments: str, code: int = 0) -> str:
-        return self.run("-c", RUN, *arguments, code=code)
+        done = invoke_in(self.root, *arguments, environ=ENVIRONMENT)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout if code == 0 else done.stderr
 
 
 @pytest.fixture
 def recorded(tmp_path: Path) -> Recorded:
     project = Recorded(tmp_path)
-    project.run("-m", "pytest", "-q", "--impacted", "-W", "ignore")
+    project.pytest("--impacted", "-W", "ignore")
     return project
 
 

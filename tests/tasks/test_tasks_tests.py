@@ -1,12 +1,15 @@
 """``invoke tests.*`` on a project with real pollution, recorded with and without workers."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.commands import invoke_in
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 
@@ -32,7 +35,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # the others cost 0.6 s a run
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p xdist -p toolkit")
     (tmp_path / "pyproject.toml").write_text('[tool.toolkit]\n[project]\nname = "p"\n')
-    (tmp_path / "tasks.py").write_text("from toolkit.tasks import ns\n")
     (tmp_path / "test_it.py").write_text(SUITE)
     return tmp_path
 
@@ -51,10 +53,7 @@ def run_pytest(project: Path, *arguments: str) -> None:
 
 
 def invoke(project: Path, *words: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "invoke", *words]
-    return subprocess.run(
-        command, cwd=project, capture_output=True, encoding="utf-8", check=False, timeout=200
-    )
+    return invoke_in(project, *words, environ=os.environ)
 
 
 def bisect(project: Path, test: str) -> Any:
@@ -85,13 +84,7 @@ def test_broken_tests_and_helpers_are_told_apart(project: Path) -> None:
     run_pytest(project)
     assert bisect(project, "test_it.py::test_broken")["kind"] == "alone"
     run_pytest(project, "test_it.py::test_brittle")
-    run = subprocess.run(
-        [sys.executable, "-m", "invoke", "history.runs", "--json"],
-        cwd=project,
-        check=True,
-        capture_output=True,
-    )
-    first = json.loads(run.stdout)[-1]["run"]
+    first = json.loads(invoke(project, "history.runs", "--json").stdout)[-1]["run"]
     result = invoke(project, "tests.bisect", "test_it.py::test_brittle", "--run", first)
     assert result.returncode == 0, result.stderr
     assert "passes only after:\n  test_it.py::test_helper" in result.stdout
