@@ -33,6 +33,7 @@ def test_a_short_history_is_answered_by_the_prior() -> None:
     assert next(one for one in found if one.test == "new").factors == ("new test: it has never run",)
 
 
+@pytest.mark.slow
 def test_probabilities_come_near_the_truth() -> None:
     """With a long history the calibrated probability is near the known rate of failure."""
     model = train(runs(150))

@@ -58,6 +58,7 @@ def sessions(config: Config) -> list[NoxSession]:
     ]
 
 
+@pytest.mark.slow
 def test_every_judge_is_content(tmp_path: Path, configure: Configure) -> None:
     for name, table in TABLES.items():
         config = configure(table)

@@ -104,6 +104,7 @@ def test_the_matrix_equals_nox_list(project: Path, invoke: Run) -> None:
     assert "unit-3.13" in invoke("ci.matrix")[1]
 
 
+@pytest.mark.slow
 def test_a_target_time_gives_shards_and_plans(project: Path, invoke: Run) -> None:
     code, out, err = invoke("ci.matrix", "--target-time", "5m", "--plans", "plans", "--json", "--cores", "2")
     assert code == 0, err

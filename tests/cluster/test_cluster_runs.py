@@ -41,7 +41,7 @@ TESTS = [f"test_a.py::test_fine[{number}]" for number in range(6)] + ["test_a.py
 DEADLY_TESTS = [f"test_b.py::test_{name}" for name in ("before", "deadly", "after")]
 
 
-pytestmark = pytest.mark.usefixtures("unmeasured")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unmeasured")]
 
 
 @pytest.fixture

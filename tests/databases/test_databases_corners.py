@@ -104,6 +104,7 @@ def test_a_server_that_is_not_there_is_an_error_without_its_password() -> None:
     assert "hidden" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_dropped_is_kept_and_said(
     server: Server, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,6 +91,7 @@ def write_alembic(root: Path) -> None:
         (root / "db" / "versions" / f"{revision}.py").write_text(text, encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_alembic_upgrades_to_its_head(tmp_path: Path, find: Find, columns: Columns) -> None:
     """The fingerprint is that of the migrations: other files of the project do not change it."""
     write_alembic(tmp_path)

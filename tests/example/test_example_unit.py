@@ -21,6 +21,7 @@ def project(folder: Path) -> dict[str, Any]:
     return tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_unit_tests_of_the_example_pass() -> None:
     """Without any service, with warnings as errors, with no option but the markers."""
     environ = {

@@ -267,6 +267,7 @@ def worktrees(root: Path) -> int:
     return len(done.stdout.splitlines())
 
 
+@pytest.mark.slow
 def test_each_tree_runs_its_own_code(project: Gated, tmp_path: Path) -> None:
     """With the same environment and the same names; the changes of the working tree are measured."""
     config = load_config(project.root, {})

@@ -73,6 +73,7 @@ def test_annotations_are_one_line_each_with_file_and_line() -> None:
     assert one.endswith("a|b<script>%0A::error::`x`,%25")
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_no_message_starts_a_workflow_command_of_its_own(text: str) -> None:
     one = Finding(tool="t", rule=text, severity="low", where=f"{text}.py", line=1, message=text)

@@ -18,6 +18,8 @@ from toolkit.history.store import History, open_history
 from toolkit.journal import Journal
 from toolkit.records import NodeId, RunFinished, RunRecord, TestBegun
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 TESTS = [f"tests/test_{number}.py::test" for number in range(100)]
 
 WRITER = """

@@ -37,6 +37,7 @@ def inbox() -> Iterator[http.server.HTTPServer]:
         thread.join()
 
 
+@pytest.mark.slow
 def test_every_address_gets_the_message(
     inbox: http.server.HTTPServer, caplog: pytest.LogCaptureFixture
 ) -> None:

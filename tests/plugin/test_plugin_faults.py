@@ -13,6 +13,8 @@ import pytest
 from toolkit.journal import read_run
 from toolkit.records import Outcome, RunRecord
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 Run = Callable[..., pytest.RunResult]
 Record = Callable[[], RunRecord]
 

@@ -110,6 +110,7 @@ def test_a_shared_fixture_before_and_in_another_module_is_torn_down(project: pyt
     assert json.dumps((project.path / "torn.txt").read_text()) == '"a\\n"'
 
 
+@pytest.mark.slow
 def test_a_timeout_ends_the_process_and_the_run_goes_on(project: pytest.Pytester) -> None:
     project.makepyfile(
         test_it="""

@@ -25,6 +25,8 @@ from toolkit.services import processes, provisioning
 from toolkit.services.environment import Environment
 from toolkit.tasks import ns
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 URLS = ("DATABASE_URL", "REDIS_URL", "AMQP_URL", "NATS_URL", "API_URL")
 MANY = 500
 

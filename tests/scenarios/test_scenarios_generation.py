@@ -131,6 +131,7 @@ def refers(key: ForeignKey, row: Values, parents: list[Values]) -> bool:
     return None in values or values in [[parent[name] for name in key.remote] for parent in parents]
 
 
+@pytest.mark.slow
 @settings(max_examples=30, suppress_health_check=list(HealthCheck))
 @given(schemas(), st.integers(0, 12), st.integers(1, 5))
 def test_every_constraint_holds_and_one_seed_gives_one_result(schema: Schema, count: int, seed: int) -> None:

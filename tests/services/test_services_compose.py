@@ -28,7 +28,11 @@ from toolkit.services.engine import LEASE_LABEL, OWNER_LABEL, connected, engine_
 from toolkit.services.provisioning import running
 from toolkit.services.servers.launch import free_port
 
-pytestmark = [pytest.mark.integration, pytest.mark.uses("engine")]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.uses("engine"),
+    pytest.mark.usefixtures("unmeasured"),
+]
 
 Configure = Callable[..., Config]
 

@@ -25,6 +25,8 @@ from toolkit.services.processes import inside, marked
 from toolkit.services.provisioning import running, up
 from toolkit.services.servers.launch import free_port
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 Configure = Callable[..., Config]
 
 STRUCK = Path(__file__).with_name("struck.py")
@@ -142,6 +144,7 @@ def test_killed_while_postgres_comes_up(own_world: Path, store: LeaseStore, data
         assert list(store.leases()) == []
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_meanwhile_is_replaced(
     configure: Configure, store: LeaseStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,6 +245,7 @@ def test_a_server_that_never_answers_is_given_up_in_time(configure: Configure, s
     assert list(store.leases()) == []
 
 
+@pytest.mark.slow
 def test_an_unhealthy_server_says_what_it_answered(configure: Configure, store: LeaseStore) -> None:
     server = [sys.executable, "-m", "http.server", "{port}", "--bind", "127.0.0.1"]
     services = {"api": {"kind": "http", "command": server, "health": "/none", "timeout": 3}}
@@ -268,6 +272,7 @@ def test_an_absent_engine_is_said_and_replaced(
         pass
 
 
+@pytest.mark.slow
 def test_a_dead_socket_does_not_hang(configure: Configure, store: LeaseStore, tmp_path: Path) -> None:
     """A socket that accepts and stays silent is no engine; finding out is bounded."""
     path = tmp_path / "s"
@@ -303,6 +308,7 @@ def test_what_one_process_keeps_another_finds_uses_and_takes_down(
     assert provisioning.find_kept(store, config, ["cache"], "embedded") is None
 
 
+@pytest.mark.slow
 def test_a_folder_whose_lease_file_is_lost_is_swept_with_its_server(
     own_world: Path, store: LeaseStore, data: Path
 ) -> None:

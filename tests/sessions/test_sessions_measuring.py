@@ -119,6 +119,7 @@ profiles.ci.coverage_threshold = 95
 """
 
 
+@pytest.mark.slow
 def test_coverage_is_judged_once_for_all_sessions(project: Project) -> None:
     """What one profile reaches counts for the other; below the threshold nox fails."""
     project.write("pyproject.toml", f"{GATED}profiles.unit.coverage = true\nprofiles.unit.workers = 0\n")

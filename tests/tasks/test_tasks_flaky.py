@@ -109,6 +109,7 @@ def test_check_and_what_is_stable_again(invoke: Run, project: Path) -> None:
     assert invoke("flaky.check")[0] == 3
 
 
+@pytest.mark.slow
 def test_confirm(invoke: Run, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Flaky after both outcomes, stable after enough passes, broken after enough failures."""
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:cacheprovider -p no:randomly")

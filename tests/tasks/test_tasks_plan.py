@@ -66,6 +66,7 @@ def test_show_says_what_runs_where_and_for_how_long(project: Path) -> None:
     assert "test_smoke" in printed.stdout
 
 
+@pytest.mark.slow
 def test_matrix_has_as_many_shards_as_the_target_needs(project: Path) -> None:
     """The matrix comes from profiles, Pythons and shards; its arguments run the shards."""
     matrix = invoke_json(
@@ -128,6 +129,7 @@ def test_wrong_times_are_refused(text: str) -> None:
         parse_seconds(text)
 
 
+@pytest.mark.slow
 def test_dependencies_are_those_that_were_recorded(project: Path) -> None:
     """Before recording only markers are known, and the table says so; afterwards code and data are there."""
     (project / "shop.py").write_text("def price(): return open('prices.txt').read()\n")

@@ -57,6 +57,7 @@ def test_explain_says_why(recorded: Recorded) -> None:
     assert "did you mean" in recorded.invoke("plan.explain", "test_a.py::test_on", code=2)
 
 
+@pytest.mark.slow
 def test_records_move_between_machines(recorded: Recorded) -> None:
     assert "MB" in recorded.invoke("plan.export", "cache/file")
     (recorded.root / ".toolkit" / "dependencies.sqlite").unlink()

@@ -99,14 +99,26 @@ def _experience(verdicts: str, durations: tuple[float, ...], usage: Usage | None
         taken = list(durations[-STEADY_RESULTS:])
     if not taken:
         taken = list(durations[-1:])  # always skipped: it takes what skipping takes
+    duration = sorted(taken)[len(taken) // 2]
     return Experience(
-        duration=sorted(taken)[len(taken) // 2],
+        duration=duration,
         setup=0.0 if usage is None else usage.setup,
-        cpu=None if usage is None else usage.cpu,
+        cpu=None if usage is None else _cpu_of(usage, duration),
         memory=None if usage is None else usage.memory,
         failure_rate=failure_rate(verdicts),
         runs=len(verdicts),
     )
+
+
+def _cpu_of(usage: Usage, duration: float) -> float | None:
+    """Return the CPU seconds of a result that takes so long, in the proportion of the newest one.
+
+    That one may have been faster or slower than usual: without coverage, on another Python. Its CPU beside
+    the usual duration would look like waiting, which more workers cure, or like threads.
+    """
+    if usage.cpu is None or not usage.duration:
+        return usage.cpu
+    return usage.cpu * duration / usage.duration
 
 
 def costs_of(shapes: Sequence[RunShape], *, host: str, cores: int) -> Costs:
