@@ -1,6 +1,7 @@
 """The same faults on containers: each bites, and the container is as before when it is undone."""
 
 import contextlib
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -132,3 +133,28 @@ def test_an_image_without_the_means_is_told(world: World) -> None:
     gone = pytest.raises(EnvironmentFailed, match="nothing: its container is gone")
     with gone, connected(lease.what["host"]) as client:
         containers.find(client, lease.id, "nothing")
+
+
+class Forgetful:
+    """A container whose engine loses the output of commands."""
+
+    name = "shop-database-1"
+
+    def __init__(self, *answers: tuple[int, bytes]) -> None:
+        self._answers = list(answers)
+
+    def exec_run(self, _command: list[str]) -> tuple[int, bytes]:
+        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+
+
+LIMITED = Path("/proc/self/limits").read_bytes()
+
+
+def test_limits_that_cannot_be_read_are_not_unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit of ours would be taken for what was there before, and stay."""
+    monkeypatch.setattr(containers, "PAUSE", 0)
+    told = containers._sizes(Forgetful((0, b""), (0, LIMITED)))
+    assert told == containers._sizes(Forgetful((0, LIMITED)))
+    with pytest.raises(EnvironmentFailed, match="limits cannot be read"):
+        containers._sizes(Forgetful((0, b"")))
+    assert set(containers._sizes(Forgetful((127, b"no cat"))).values()) == {"unlimited"}

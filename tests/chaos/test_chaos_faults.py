@@ -320,12 +320,19 @@ def test_limits_that_cannot_be_set_are_told(world: World, monkeypatch: pytest.Mo
         of_processes.note(lease, Fault(action="kill", service="cache"))
 
 
+def wait_until_stopped(pid: int) -> None:
+    ending = time.monotonic() + 30
+    while not Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].startswith(" T"):
+        assert time.monotonic() < ending
+        time.sleep(0.01)
+
+
 def test_the_throttle_lets_go_when_it_is_told_to_end() -> None:
     """By SIGTERM too; and a process that is gone does not trouble it."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as victim:
         command = [sys.executable, str(of_processes.THROTTLE), str(victim.pid), "0.5"]
         with subprocess.Popen(command, stdin=subprocess.PIPE) as program:
-            time.sleep(0.3)  # toolkit: ignore[TS102] it is ended in the midst of its work
+            wait_until_stopped(victim.pid)  # it is ended in the midst of its work
             program.send_signal(signal.SIGTERM)
             assert program.wait(10) == 0
         victim.communicate(b"\n", timeout=10)  # it runs again

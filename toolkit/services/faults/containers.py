@@ -21,6 +21,8 @@ PERIOD = 100_000
 """Microseconds of the scheduler's period: the engine's own default."""
 TRIES = 5
 PAUSE = 0.2
+NO_PROGRAM = {126, 127}
+"""Exit codes of a command that the image does not have."""
 GRACE = 10
 """Seconds that a container has to stop by itself."""
 
@@ -64,10 +66,25 @@ def _limits(container: Any) -> dict[str, Any]:
 
 
 def _sizes(container: Any) -> dict[str, str]:
-    """Return the limits of the first process, which all others inherit."""
-    _, text = container.exec_run(["cat", "/proc/1/limits"])
-    found = limits_in(text.decode(errors="replace"))
-    return {option: found.get(name, "unlimited") for option, name in LIMITS.items()}
+    """Return the limits of the first process, which all others inherit.
+
+    An engine under load has lost the output of a command that ended at once. No answer is not "unlimited":
+    a limit of ours would be taken for what was there before, and stay. An image without cat has no prlimit
+    either: there is nothing to give back.
+
+    Raises:
+        EnvironmentFailed: they cannot be read.
+    """
+    for _ in range(TRIES):
+        code, text = container.exec_run(["cat", "/proc/1/limits"])
+        found = limits_in(text.decode(errors="replace"))
+        if code in NO_PROGRAM or all(name in found for name in LIMITS.values()):
+            return {option: found.get(name, "unlimited") for option, name in LIMITS.items()}
+        time.sleep(PAUSE)
+    raise EnvironmentFailed(
+        f"{container.name}: its limits cannot be read: {text.decode(errors='replace').strip()[-300:]}",
+        hint="look whether the container runs",
+    )
 
 
 def inject(lease: Lease, label: str, fault: Fault) -> None:
