@@ -1,6 +1,6 @@
 """How large the dashboard of many tests is, how long it takes to make, and how fast it is in a real browser.
 
-    uv run --with playwright benchmarks/dashboard.py             50,000 tests, 50 results of each
+    uv run --with playwright benchmarks/dashboard.py             50,000 tests, 1,000 benchmarks
     uv run benchmarks/dashboard.py --no-browser --tests 10000
     uv run --with playwright benchmarks/dashboard.py --json
 
@@ -19,12 +19,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from toolkit.analysis.flaky import flaky_tests
 from toolkit.analysis.forecast import forecasts, learned_runs
+from toolkit.analysis.measures import MeasureTrend
 from toolkit.analysis.past import Past, RunPlace
 from toolkit.analysis.prediction import LISTED
 from toolkit.history.answers import Recent, RunRow
+from toolkit.history.measured import Measured
 from toolkit.records import Attempt, CaseResult, Failure, NodeId, Outcome, RunRecord, RunStarted
+from toolkit.reports.dashboard.benchmarks import MEASURE, benchmark_trends
 from toolkit.reports.dashboard.outlook import Outlook, prior_model
 from toolkit.reports.dashboard.page import page
 from toolkit.reports.dashboard.sources import Sources
@@ -59,6 +64,28 @@ def made_sources(tests: int, *, results: int = 50, seed: int = 1, outlook: bool 
         past=past,
         outlook=made_outlook(past) if outlook else Outlook(),
     )
+
+
+def made_benchmarks(count: int, *, commits: int = 50, seed: int = 1) -> tuple[MeasureTrend, ...]:
+    """Make benchmarks that were measured on many commits; a few have moved to another level."""
+    dice = random.Random(seed)
+    rows = [
+        Measured(
+            test=NodeId(f"tests/test_speed_{number % 20}.py::test_takes[{number}]"),
+            name=MEASURE,
+            value=0.001 * (1 + number % 50) * dice.gauss(1.3 if number % 40 == 7 and at > 25 else 1, 0.01),
+            run=f"run-{at}",
+            started=EPOCH + at * 3600,
+            commit=f"{at:02x}" * 20,
+            profile="performance",
+            python="3.12.1",
+            host="here",
+            environment="ci",
+        )
+        for at in range(commits)
+        for number in range(count)
+    ]
+    return benchmark_trends(rows)
 
 
 def made_outlook(past: Past) -> Outlook:
@@ -138,16 +165,22 @@ def _case(past: Recent, place: int, dice: random.Random) -> CaseResult:
     return CaseResult(test=past.test, attempts=(attempt,))
 
 
-def measure(tests: int, folder: Path) -> tuple[Path, dict[str, float]]:
+def measure(tests: int, benchmarks: int, folder: Path) -> tuple[Path, dict[str, float]]:
     """Write the page of a made project; return it with seconds and bytes."""
     sources = made_sources(tests)
     begun = time.perf_counter()
+    trends = made_benchmarks(benchmarks)
+    made = time.perf_counter()
+    outlook = msgspec.structs.replace(sources.outlook, benchmarks=trends)
+    sources = msgspec.structs.replace(sources, outlook=outlook)
+    followed, begun = made - begun, time.perf_counter()
     told = tell(sources)
     between = time.perf_counter()
     path = folder / "dashboard.html"
     path.write_text("".join(page(told, sources)), "utf-8")
     ended = time.perf_counter()
     return path, {
+        "benchmarks made and followed, s": round(followed, 2),
         "facts, s": round(between - begun, 2),
         "page, s": round(ended - between, 2),
         "file, MB": round(path.stat().st_size / 1e6, 2),
@@ -159,6 +192,19 @@ async (words) => {
   const box = document.getElementById("search"), begun = performance.now();
   box.value = words;
   box.dispatchEvent(new Event("input"));
+  await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+  return performance.now() - begun;
+}
+"""
+
+
+SEARCHED = TIMED.replace('document.getElementById("search")', 'document.querySelector("#benchmarks input")')
+SHOWN = """
+async (view) => {
+  const begun = performance.now();
+  const there = new Promise((done) => addEventListener("hashchange", done, { once: true }));
+  location.hash = view;
+  await there;
   await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
   return performance.now() - begun;
 }
@@ -182,12 +228,19 @@ def in_browser(path: Path) -> dict[str, float]:
         tab.wait_for_selector("#list")
         tab.evaluate(TIMED, "warm up")
         taken = [tab.evaluate(TIMED, words) for words in FILTERS for _ in range(3)]
+        shown = [tab.evaluate(SHOWN, view) for _ in range(5) for view in ("overview", "benchmarks")][1::2]
+        searched = [
+            tab.evaluate(SEARCHED, words) for words in ("speed_7", "takes", "none", "") for _ in range(3)
+        ]
         browser.close()
     return {
         "first view, ms": round(marks["first-view"]),
         "tests unpacked, ms": round(marks["tests-unpacked"]),
         "filter median, ms": round(statistics.median(taken)),
         "filter worst, ms": round(max(taken)),
+        "benchmarks shown median, ms": round(statistics.median(shown)),
+        "benchmarks searched median, ms": round(statistics.median(searched)),
+        "benchmarks searched worst, ms": round(max(searched)),
     }
 
 
@@ -200,18 +253,19 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--tests", type=int, default=50_000)
+    parser.add_argument("--benchmarks", type=int, default=1_000, help="each measured on 50 commits")
     parser.add_argument("--no-browser", action="store_true", help="only make the page")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        path, found = measure(given.tests, Path(folder))
+        path, found = measure(given.tests, given.benchmarks, Path(folder))
         if not given.no_browser:
             found |= in_browser(path)
     if given.json:
         print(json.dumps(found))
         return
     for name, value in found.items():
-        print(f"{name:>20}  {value:g}")
+        print(f"{name:>33}  {value:g}")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,15 @@ from pathlib import Path
 
 from toolkit.history.store import History, open_history
 from toolkit.records import Attempt, CaseResult, Failure, Frame, NodeId, Outcome, RunRecord, RunStarted
-from toolkit.reports.dashboard.facts import CoverageFacts, ServiceFacts
+from toolkit.reports.dashboard.benchmarks import Judged
+from toolkit.reports.dashboard.facts import (
+    Compared,
+    CoverageFacts,
+    FuzzFacts,
+    LoadFacts,
+    ServiceFacts,
+    StrainFacts,
+)
 from toolkit.reports.dashboard.sources import Sources, newest_build, read_sources
 
 EPOCH = 1_750_000_000.0
@@ -20,6 +28,8 @@ NASTY = (
 )
 DOWN = 'connection to server at "127.0.0.1", port 5432 failed: Connection refused'
 
+BENCHMARKS = ("tests/test_cart.py::test_total", NASTY[3])
+MARKERS = {"tests/test_orders.py": ("integration",), "tests/test_bad.py": ("security", "unit")}
 LETTERS = {
     "tests/test_cart.py::test_total": "pppppp",
     "tests/test_cart.py::test_discount[10]": "pppppf",  # new
@@ -68,7 +78,8 @@ def case_of(test: str, letter: str, index: int, place: int) -> CaseResult:
             failures=(failure_of(test, "e" if letter == "e" else "f"),) if outcome.bad else (),
             file=test.partition("::")[0],
             line=place + 1,
-            markers=("integration",) if "orders" in test else ("unit",),
+            measures={"benchmark.median_s": 0.004 + index / 1000} if test in BENCHMARKS else {},
+            markers=MARKERS.get(test.partition("::")[0], ("unit",)),
         )
         for number, outcome in enumerate(tries, start=1)
     )
@@ -116,6 +127,24 @@ SERVICES = (
 )  # fmt: skip
 
 
+LOAD = LoadFacts(
+    scenario="browse", verdict="failed", wanted=50, throughput=49.8, p50_ms=4, p95_ms=80, p99_ms=160,
+    error_rate=0.001, client_share=0.2, findings=("p99_ms: 160.0, expected at most 100",), commit="c5" * 10,
+    measured=EPOCH,
+)  # fmt: skip
+STRAIN = StrainFacts(
+    loads=(LOAD,),
+    fuzz=FuzzFacts(
+        operations=12,
+        findings=(("GET /boom<b>", "Server error", "curl -X GET 'http://x/boom'"),),
+        measured=EPOCH,
+    ),
+    unread=("reports/load/<i>.json: is cut",),
+)
+COMPARED = Compared(base="c4" * 10, head="c5" * 10, ratio=1.2, low=1.1, high=1.3, noise=1.01, slower=True)
+JUDGED = Judged(limit=lambda name: 0.005 if "total" in name else None, compared={BENCHMARKS[1]: COMPARED})
+
+
 def made_sources(folder: Path) -> Sources:
     """Make everything that the shop's dashboard is made of."""
     with filled(folder) as history:
@@ -125,4 +154,6 @@ def made_sources(folder: Path) -> Sources:
             created=EPOCH + 6 * HOUR,
             coverage=COVERAGE,
             services=SERVICES,
+            strain=STRAIN,
+            judged=JUDGED,
         )

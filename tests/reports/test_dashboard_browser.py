@@ -13,10 +13,12 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import msgspec
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from benchmarks.dashboard import made_benchmarks
 from benchmarks.dashboard import made_sources as many_tests
 from tests.reports.made_dashboard import EPOCH, LETTERS, NASTY, case_of, filled, made_sources
 from toolkit.config import Config
@@ -148,6 +150,8 @@ def test_views_show_what_the_facts_say(seen: Seen, shop: str) -> None:
         "coverage": "src/shop/cart.py",
         "resources": "MB",
         "timeline": "gw1",
+        "benchmarks": "2 of 2 benchmarks, 1 above what they may take",
+        "strain": "p99_ms: 160.0, expected at most 100",
         "services": "connection refused",
     }.items():
         seen.show(view)
@@ -176,6 +180,67 @@ def test_the_page_of_a_test_has_its_failure_and_its_history(seen: Seen, shop: st
     assert tab.locator(".chart canvas").count() == 1
     seen.show("test/no%3A%3Asuch")
     assert "No test of this name" in tab.locator("#main").inner_text()
+
+
+def test_a_benchmark_has_a_page_with_its_trend(seen: Seen, shop: str) -> None:
+    """By the keyboard from the list: median per commit, budget, comparison; and back again."""
+    tab = seen.open(shop).tab
+    seen.show("benchmarks")
+    assert "9 ms (over)" in tab.locator("#main tbody tr").first.inner_text()
+    assert "slower: +20.0 % (+10.0 % to +30.0 %) against c4c4c4" in tab.locator("#main").inner_text()
+    tab.get_by_label("Search benchmarks").fill("cart")
+    assert tab.locator("#main tbody tr").count() == 1
+    tab.locator("#main tbody a").focus()
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector("#benchmarks-title.node")
+    text = tab.locator("#main").inner_text()
+    for wanted in ("tests/test_cart.py::test_total", "6 commits, between 4 ms and 9 ms", "Budget"):
+        assert wanted in text
+    assert tab.locator(".chart canvas").count() == 1
+    violations = Axe().run(tab).response["violations"]
+    assert [(one["id"], one["nodes"][0]["html"]) for one in violations] == []
+    tab.keyboard.press("Escape")
+    tab.wait_for_selector("#benchmarks input")
+    seen.show("test/" + urllib.parse.quote("tests/test_cart.py::test_total", safe=""))
+    tab.get_by_role("link", name="Its medians from commit to commit").click()
+    tab.wait_for_selector("#benchmarks-title.node")
+    seen.show("benchmarks/no%3A%3Asuch")
+    assert "No benchmark of this name" in tab.locator("#main").inner_text()
+    assert seen.complaints == []
+
+
+def test_what_load_fuzzing_and_attacks_found(seen: Seen, shop: str) -> None:
+    tab = seen.open(shop).tab
+    seen.show("strain")
+    text = tab.locator("#main").inner_text()
+    for wanted in (
+        "reports/load/<i>.json: is cut",
+        "49.8 of 50",
+        "GET /boom<b>",
+        "curl -X GET",
+        "6 tests ran, 3",
+    ):
+        assert wanted in text
+    assert NASTY[0] in tab.locator("#main ul").last.inner_text()
+    assert seen.complaints == []
+
+
+def test_a_thousand_benchmarks(seen: Seen, sources: Sources, tmp_path: Path) -> None:
+    """Rows are made a hundred at a time, every one can be found, and all can be shown by the keyboard."""
+    outlook = msgspec.structs.replace(sources.outlook, benchmarks=made_benchmarks(1_000, commits=12))
+    write_dashboard(msgspec.structs.replace(sources, outlook=outlook), tmp_path / "dashboard.html")
+    tab = seen.open((tmp_path / "dashboard.html").as_uri()).tab
+    seen.show("benchmarks")
+    rows = tab.locator("#main tbody tr")
+    assert rows.count() == 100
+    assert tab.locator("#main [role=status]").first.inner_text().startswith("1,000 of 1,000 benchmarks")
+    tab.get_by_role("button", name="Show 100 more").focus()
+    tab.keyboard.press("Enter")
+    assert rows.count() == 200
+    assert tab.evaluate("document.activeElement.closest('tr').rowIndex") == 101
+    tab.get_by_label("Search benchmarks").fill("SPEED_19 takes[999]")
+    assert rows.count() == 1
+    assert seen.complaints == []
 
 
 def test_search_filters_and_sorting(seen: Seen, shop: str) -> None:

@@ -43,6 +43,8 @@ class MeasureTrend(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     values: tuple[float, ...]
     commits: tuple[str, ...]
+    runs: tuple[str, ...]
+    started: tuple[float, ...]
     moves: tuple[Move, ...]
 
     @property
@@ -80,5 +82,7 @@ def _trend(rows: Sequence[Measured]) -> MeasureTrend:
         host=first.host,
         values=values,
         commits=tuple(row.commit for row in rows),
+        runs=tuple(row.run for row in rows),
+        started=tuple(row.started for row in rows),
         moves=tuple(moves),
     )

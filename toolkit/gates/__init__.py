@@ -5,6 +5,7 @@
     verdicts       the vocabulary: finding, check, gate, report
     coverage       of everything, of critical paths, of new code
     performance    benchmarks: absolute limits, and against old code
+    benchmarks     … for the dashboard
     pairing        the statistics of that comparison
     interleaving   its job: old and new code in turn, from work trees
     worktrees      those trees, and the end of those that a killed process left

@@ -19,6 +19,11 @@ def seconds(value: float | None) -> str:
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
 
 
+def milliseconds(value: float) -> str:
+    """Return seconds as milliseconds with four figures: benchmarks differ by less than a millisecond."""
+    return f"{value * 1000:.4g} ms"
+
+
 def rate(value: float | None) -> str:
     """Return a ratio in percent, never rounded up to 100."""
     if value is None:

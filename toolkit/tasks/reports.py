@@ -16,6 +16,7 @@ from invoke.exceptions import Exit
 
 from toolkit.config import load_config
 from toolkit.errors import InputError, UsageError
+from toolkit.gates.benchmarks import judged_benchmarks
 from toolkit.history.imports import import_pending
 from toolkit.history.store import History, open_history
 from toolkit.journal import read_run
@@ -27,6 +28,7 @@ from toolkit.reports.dashboard.markdown import markdown as dashboard_markdown
 from toolkit.reports.dashboard.services import services_up
 from toolkit.reports.dashboard.serving import LiveServer
 from toolkit.reports.dashboard.sources import newest_build, read_coverage, read_sources
+from toolkit.reports.dashboard.strain import read_strain
 from toolkit.reports.dashboard.writing import write_dashboard
 from toolkit.reports.summary import Summary, Verdict, summary_json
 from toolkit.reports.terminal import show
@@ -125,6 +127,8 @@ def dashboard(
             title=title or config.project,
             coverage=read_coverage(config.reports_dir / "coverage.json"),
             services=services_up(config),
+            strain=read_strain(config.reports_dir),
+            judged=judged_benchmarks(config),
         )
     facts = write_dashboard(sources, path)
     if json:
@@ -187,7 +191,9 @@ def grafana(_context: Context, *, output: str = "") -> None:
 )
 def serve(_context: Context, *, port: int = 0, browser: bool = False) -> None:
     """Show the dashboard live while a run goes on, on this machine only, until Ctrl-C; also /metrics."""
-    with LiveServer(LiveBoard(load_config()), port) as server:
+    config = load_config()
+    board = LiveBoard(config, judged=lambda: judged_benchmarks(config))
+    with LiveServer(board, port) as server:
         print(f"{server.url} (Ctrl-C ends it)", flush=True)  # noqa: T201 - a door prints
         if browser:
             webbrowser.open(server.url)

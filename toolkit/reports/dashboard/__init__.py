@@ -9,6 +9,8 @@
     failing.py    … what changed since the last run, and failures by cause
     past.py       … flaky, slower and likely to fail: what the history says of single tests
     running.py    … slowest, resources, workers, trend: what the runs cost
+    benchmarks.py … benchmarks from commit to commit
+    strain.py     reports of load, fuzz and security sessions → their part of Facts
     insights.py   … the few sentences that a person reads first
     columns.py    Sources → all tests as compressed columns, for the page
     page.py       Facts and columns → one HTML file (assets/)

@@ -170,6 +170,84 @@ class CoverageFacts(msgspec.Struct, frozen=True, kw_only=True):
     measured: float = 0.0  # when
 
 
+class Moved(msgspec.Struct, frozen=True, kw_only=True):
+    """A benchmark has another level since some commit. Seconds."""
+
+    commit: str
+    before: float
+    after: float
+
+
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """How a benchmark did against older code on the same machine, see :mod:`toolkit.gates.pairing`."""
+
+    base: str
+    head: str
+    ratio: float  # new ÷ old
+    low: float
+    high: float
+    noise: float
+    slower: bool
+
+
+class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
+    """One benchmark on one Python and machine."""
+
+    test: NodeId
+    python: str
+    host: str
+    at: tuple[int, ...]  # places of its commits in the list of all
+    seconds: tuple[float, ...]  # the median of the runs of each of them
+    runs: int
+    change: float | None = None  # the newest ÷ the one before
+    moved: Moved | None = None  # the last change of level
+    budget: float | None = None  # seconds; None: any
+    compared: Compared | None = None
+
+
+class BenchmarksFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """Benchmarks from commit to commit, those first that need a look."""
+
+    commits: tuple[tuple[str, float], ...] = ()  # and when each was measured first, in that order
+    rows: tuple[Benchmark, ...] = ()
+    in_all: int = 0
+
+
+class LoadFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a load scenario the last time."""
+
+    scenario: str
+    verdict: str  # passed | failed | refused
+    wanted: float  # requests per second
+    throughput: float  # right answers per second
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    error_rate: float
+    client_share: float  # of a core, in the busiest process of the generator
+    findings: tuple[str, ...] = ()
+    commit: str = ""
+    measured: float = 0.0  # when
+
+
+class FuzzFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What schemathesis found the last time."""
+
+    operations: int
+    findings: tuple[tuple[str, str, str], ...] = ()  # operation, check, the command that asks again
+    measured: float = 0.0  # when
+
+
+class StrainFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What load, fuzzing and the security tests found on the running system."""
+
+    loads: tuple[LoadFacts, ...] = ()
+    fuzz: FuzzFacts | None = None
+    security: int = 0  # security tests of the present runs
+    attacks: tuple[NodeId, ...] = ()  # those that failed
+    unread: tuple[str, ...] = ()  # reports that could not be read, and why
+
+
 class ServiceFacts(msgspec.Struct, frozen=True, kw_only=True):
     """A real server that tests talk to."""
 
@@ -223,4 +301,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     cpu: tuple[Hungry, ...]
     coverage: CoverageFacts | None = None
     services: tuple[ServiceFacts, ...] = ()
+    benchmarks: BenchmarksFacts = BenchmarksFacts()
+    strain: StrainFacts = StrainFacts()
     progress: Progress | None = None

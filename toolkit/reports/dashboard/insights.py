@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from toolkit.analysis.comparing import State
 from toolkit.records import NodeId
+from toolkit.reports.dashboard.benchmarks import is_over
 from toolkit.reports.dashboard.facts import Facts, Insight
 from toolkit.reports.phrases import rate, seconds
 
@@ -103,6 +104,50 @@ def _slower(facts: Facts) -> Iterator[Insight]:
         )
 
 
+def _benchmarks(facts: Facts) -> Iterator[Insight]:
+    over = [one for one in facts.benchmarks.rows if is_over(one)]
+    if over:
+        worst = over[0]
+        yield Insight(
+            weight="bad",
+            text=f"Above what it may take: {_count_of(len(over))}; {worst.test} takes "
+            f"{worst.seconds[-1] * 1000:.4g} ms, {(worst.budget or 0) * 1000:g} are allowed",
+            action="make it faster, or raise the budget on purpose",
+            tests=tuple(one.test for one in over[:FEW]),
+            view="benchmarks",
+        )
+    slower = [one for one in facts.benchmarks.rows if one.compared is not None and one.compared.slower]
+    if slower and slower[0].compared is not None:
+        base, ratio = slower[0].compared.base[:12], slower[0].compared.ratio
+        yield Insight(
+            weight="bad",
+            text=f"Slower than {base} on the same machine: {_count_of(len(slower))}, "
+            f"the worst by {ratio - 1:.1%}",
+            tests=tuple(one.test for one in slower[:FEW]),
+            view="benchmarks",
+        )
+
+
+def _strain(facts: Facts) -> Iterator[Insight]:
+    for load in facts.strain.loads:
+        if load.findings:
+            refused = load.verdict == "refused"
+            said = "The client was the limit of" if refused else "Did not hold under"
+            yield Insight(
+                weight="warning" if refused else "bad",
+                text=f"{said} the load {load.scenario}: {load.findings[0]}",
+                view="strain",
+            )
+    fuzz = facts.strain.fuzz
+    if fuzz is not None and fuzz.findings:
+        operation, check, _ = fuzz.findings[0]
+        text = f"Fuzzing found {len(fuzz.findings):,} faults of the API, such as {operation}: {check}"
+        yield Insight(weight="bad", text=text, action="the command beside each asks again", view="strain")
+    if facts.strain.attacks:
+        text = f"An attack was not met as it should be: {_tests(len(facts.strain.attacks))}"
+        yield Insight(weight="bad", text=text, tests=facts.strain.attacks[:FEW], view="strain")
+
+
 def _one_dear_test(facts: Facts) -> Iterator[Insight]:
     top = facts.slowest[:1]
     if top and top[0].share > _BIG_SHARE and top[0].duration > _LATE and len(facts.slowest) > FEW:
@@ -174,7 +219,7 @@ def _all_good(facts: Facts) -> Iterator[Insight]:
 
 
 _RULES: tuple[Callable[[Facts], Iterator[Insight]], ...] = (
-    _outages, _new, _large_group, _known, _flaky, _slower, _risky, _fixed,
+    _outages, _new, _large_group, _strain, _benchmarks, _known, _flaky, _slower, _risky, _fixed,
     _one_dear_test, _idle_workers, _fewer_tests, _coverage, _all_good,
 )  # fmt: skip
 
@@ -185,3 +230,7 @@ def _in_state(facts: Facts, state: State) -> tuple[NodeId, ...]:
 
 def _tests(count: int) -> str:
     return "1 test" if count == 1 else f"{count:,} tests"
+
+
+def _count_of(count: int) -> str:
+    return "1 benchmark" if count == 1 else f"{count:,} benchmarks"

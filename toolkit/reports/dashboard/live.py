@@ -3,7 +3,7 @@
 import os
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -14,11 +14,13 @@ from toolkit.history.imports import RUNS, import_pending
 from toolkit.history.store import open_history
 from toolkit.journal import CONTROLLER, MAIN, is_live, read_run
 from toolkit.records import Attempt, Line, NodeId, RunRecord, TestBegun
+from toolkit.reports.dashboard.benchmarks import Judged
 from toolkit.reports.dashboard.columns import packed_columns
 from toolkit.reports.dashboard.facts import Progress
 from toolkit.reports.dashboard.outlook import Outlook
 from toolkit.reports.dashboard.services import services_up
 from toolkit.reports.dashboard.sources import newest_build, read_coverage, read_sources
+from toolkit.reports.dashboard.strain import read_strain
 from toolkit.reports.dashboard.telling import tell
 from toolkit.reports.prometheus import metrics_text
 
@@ -42,10 +44,15 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LiveBoard:
-    """Makes snapshots of a project's newest build, and only when something has changed."""
+    """Makes snapshots of a project's newest build, and only when something has changed.
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
+    Args:
+        config: of the project.
+        judged: tells what the gates say of benchmarks.
+    """
+
+    def __init__(self, config: Config, *, judged: Callable[[], Judged] = Judged) -> None:
+        self._config, self._judged = config, judged
         self._marks: tuple[object, ...] = ()
         self._made = 0
         self._metrics = ""
@@ -97,6 +104,8 @@ class LiveBoard:
                 title=config.project,
                 coverage=read_coverage(config.reports_dir / "coverage.json"),
                 services=services_up(config),
+                strain=read_strain(config.reports_dir),
+                judged=self._judged(),
                 progress=progress,
                 outlook=self._outlook if running else None,
             )

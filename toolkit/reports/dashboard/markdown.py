@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from toolkit.analysis.comparing import WORST_FIRST
 from toolkit.records import NodeId
-from toolkit.reports.dashboard.facts import Facts, Group, Insight
+from toolkit.reports.dashboard.facts import Facts, Group, Insight, Moved
 from toolkit.reports.markdown import code, plain
-from toolkit.reports.phrases import rate, seconds
+from toolkit.reports.phrases import milliseconds, rate, seconds
 
 MOST = 10
 _MARKS = {"PASS": "✅", "WARNING": "⚠️", "FAIL": "❌"}
@@ -25,6 +25,10 @@ def markdown(facts: Facts) -> str:
         *_table("Flaky", "test | state | rate | results | evidence", _flaky(facts)),
         *_table("Recommendations", "about | evidence | what to do", _advice(facts)),
         *_table("Slowest", "test | time | before", _slowest(facts)),
+        *_table("Load", "scenario | verdict | per second | p99 | what does not hold", _loads(facts)),
+        *_table("Fuzzing", "operation | check", _fuzz(facts)),
+        *_section("Security tests that failed", [f"* {code(test)}" for test in facts.strain.attacks]),
+        *_table("Benchmarks", "benchmark | median | before | last move | budget", _benchmarks(facts)),
         *_table("Likely to fail next", "test | probability | why", _risks(facts)),
         *_coverage(facts),
         *_table("Services", "service | state | runtime", _services(facts)),
@@ -95,6 +99,38 @@ def _slowest(facts: Facts) -> list[tuple[str, ...]]:
         (code(one.test), seconds(one.duration), "" if one.typical is None else seconds(one.typical))
         for one in facts.slowest
     ]
+
+
+def _loads(facts: Facts) -> list[tuple[str, ...]]:
+    return [
+        (
+            plain(one.scenario), one.verdict, f"{one.throughput:.1f} of {one.wanted:g}",
+            f"{one.p99_ms:.1f} ms", plain("; ".join(one.findings)),
+        )
+        for one in facts.strain.loads
+    ]  # fmt: skip
+
+
+def _fuzz(facts: Facts) -> list[tuple[str, ...]]:
+    found = facts.strain.fuzz
+    return [] if found is None else [(code(name), plain(check)) for name, check, _ in found.findings]
+
+
+def _moved(moved: Moved) -> str:
+    levels = f"{milliseconds(moved.before)} to {milliseconds(moved.after)}"
+    return f"{levels} at {code(moved.commit[:12])}"
+
+
+def _benchmarks(facts: Facts) -> list[tuple[str, ...]]:
+    return [
+        (
+            code(one.test), milliseconds(one.seconds[-1]),
+            "" if one.change is None else f"{one.change:.2f} x",
+            "" if one.moved is None else _moved(one.moved),
+            "" if one.budget is None else milliseconds(one.budget),
+        )
+        for one in facts.benchmarks.rows
+    ]  # fmt: skip
 
 
 def _risks(facts: Facts) -> list[tuple[str, ...]]:

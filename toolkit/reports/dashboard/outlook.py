@@ -11,6 +11,7 @@ from toolkit.analysis.flaky import FlakyTest
 from toolkit.analysis.forecast import Forecast, forecasts, learned_runs
 from toolkit.analysis.knowledge import Episode, Sight, episodes
 from toolkit.analysis.likelihood import Ledger
+from toolkit.analysis.measures import MeasureTrend
 from toolkit.analysis.past import Past
 from toolkit.analysis.prediction import LISTED, Model, Result, train
 from toolkit.analysis.state import analyse
@@ -18,6 +19,7 @@ from toolkit.analysis.trends import Trend
 from toolkit.errors import MissingExtra
 from toolkit.history.answers import PastFailure
 from toolkit.history.store import History
+from toolkit.reports.dashboard.benchmarks import benchmark_trends
 
 READ = 5_000
 """So many of the newest failures are known again."""
@@ -35,6 +37,7 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
         forecasts: of the tests above 0.3, the most likely failures first.
         model: how they were made, in words.
         known: signature → what earlier runs say of it.
+        benchmarks: their medians from run to run.
     """
 
     advice: tuple[Advice, ...] = ()
@@ -43,6 +46,7 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     forecasts: tuple[Forecast, ...] = ()
     model: str = "there is no forecast"
     known: Mapping[str, str] = {}
+    benchmarks: tuple[MeasureTrend, ...] = ()
 
 
 def outlook_of(history: History, past: Past) -> Outlook:
@@ -57,6 +61,7 @@ def outlook_of(history: History, past: Past) -> Outlook:
         forecasts=tuple(expected)[:MOST],
         model=words,
         known=known_signatures(history.failures(limit=READ), past),
+        benchmarks=benchmark_trends(history.measured()),
     )
 
 

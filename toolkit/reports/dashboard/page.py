@@ -23,6 +23,7 @@ SCRIPTS = (
     "charts.js",
     "tests.js",
     "views.js",
+    "measured.js",
     "case.js",
     "main.js",
 )

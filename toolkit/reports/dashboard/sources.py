@@ -10,8 +10,10 @@ from toolkit.analysis.past import Past, past_of, place_of
 from toolkit.history.answers import RunRow
 from toolkit.history.store import History
 from toolkit.records import RunRecord
-from toolkit.reports.dashboard.facts import CoverageFacts, Progress, ServiceFacts
+from toolkit.reports.dashboard.benchmarks import Judged
+from toolkit.reports.dashboard.facts import CoverageFacts, Progress, ServiceFacts, StrainFacts
 from toolkit.reports.dashboard.outlook import Outlook, outlook_of
+from toolkit.reports.dashboard.strain import with_tests
 
 RUNS = 200
 """So many of the newest runs make the trend."""
@@ -37,6 +39,8 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
     runs: tuple[RunRow, ...] = ()
     coverage: CoverageFacts | None = None
     services: tuple[ServiceFacts, ...] = ()
+    strain: StrainFacts = StrainFacts()
+    judged: Judged = Judged()
     progress: Progress | None = None
 
     @property
@@ -59,6 +63,8 @@ def read_sources(
     title: str = "",
     coverage: CoverageFacts | None = None,
     services: Sequence[ServiceFacts] = (),
+    strain: StrainFacts | None = None,
+    judged: Judged | None = None,
     progress: Progress | None = None,
     outlook: Outlook | None = None,
 ) -> Sources:
@@ -71,6 +77,8 @@ def read_sources(
         title: heading; by default the name of the project.
         coverage: see :func:`read_coverage`.
         services: what is up.
+        strain: see :func:`toolkit.reports.dashboard.strain.read_strain`.
+        judged: what the gates say of benchmarks.
         progress: of a run that still goes on.
         outlook: what the history means, if that is known already or not asked for.
     """
@@ -85,6 +93,8 @@ def read_sources(
         past=msgspec.structs.replace(past, runs={**fresh, **past.runs}),
         coverage=coverage,
         services=tuple(services),
+        strain=with_tests(strain or StrainFacts(), records),
+        judged=judged or Judged(),
         progress=progress,
     )
 

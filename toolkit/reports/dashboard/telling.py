@@ -10,6 +10,7 @@ from toolkit.records import NodeId
 from toolkit.reports.aggregate import summarise
 from toolkit.reports.dashboard import failing as failures
 from toolkit.reports.dashboard import past, running
+from toolkit.reports.dashboard.benchmarks import benchmarks_of
 from toolkit.reports.dashboard.facts import Facts
 from toolkit.reports.dashboard.insights import insights_of
 from toolkit.reports.dashboard.sources import Sources
@@ -74,5 +75,7 @@ def _facts(
         cpu=running.hungriest(sources, "cpu"),
         coverage=sources.coverage,
         services=sources.services,
+        benchmarks=benchmarks_of(sources.outlook.benchmarks, sources.judged),
+        strain=sources.strain,
         progress=sources.progress,
     )

@@ -12,6 +12,7 @@ function caseView(place, name) {
   const file = tests.files[tests.columns.file[at]];
   place.append(make("p", { class: "soft" }, file + (line[at] ? ":" + line[at] : ""), tests.markers(at).length ? " · markers: " + tests.markers(at).join(", ") : ""));
   place.append(command("pytest " + quoted(name)));
+  if (facts.benchmarks.rows.some((one) => one.test === name)) place.append(make("p", {}, make("a", { href: benchmarkAddress(name), text: "Its medians from commit to commit" })));
   for (const detail of tests.details.filter((one) => one.test === at)) place.append(failure(detail));
   if (isBad(letter) && !tests.details.some((one) => one.test === at)) place.append(nothing("Its failure is not told here: " + number(tests.failing - tests.details.length) + " more failed than there is room for. invoke failures.show tells it."));
   const risky = facts.risks.find((one) => one.test === name), flaky = facts.flaky.find((one) => one.test === name);

@@ -2,14 +2,14 @@
 const drawn = [];
 
 /** Draw lines over x. Each series: {label, values, colour, unit}. Values may hold null. */
-function chart(place, { title, x, series, words, unit, labels, height = 220 }) {
+function chart(place, { title, x, series, words, unit, labels, what = labels ? "Result" : "Run", height = 220 }) {
   const holder = make("div", { class: "chart", role: "img", "aria-label": title + ". " + words });
   const box = make("div", { "aria-hidden": "true" });
   holder.append(box);
   const rows = x.map((at, index) => [labels ? labels[index] : moment(at), ...series.map((one) => unit(one.values[index]))]);
   place.append(make("h3", { text: title }), make("p", { class: "soft", text: words }), holder,
     make("details", {}, make("summary", { text: "Figures of this chart" }),
-      table(title, [labels ? "Result" : "Run", ...series.map((one) => "#" + one.label)], rows.slice(-200).reverse())));
+      table(title, [what, ...series.map((one) => "#" + one.label)], rows.slice(-200).reverse())));
   const draw = () => {
     box.replaceChildren();
     const axis = { stroke: colour("soft"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line") } };
@@ -17,7 +17,7 @@ function chart(place, { title, x, series, words, unit, labels, height = 220 }) {
       width: Math.max(holder.clientWidth, 320), height,
       scales: { x: { time: !labels } },
       axes: [{ ...axis }, { ...axis, size: 70, values: (_, ticks) => ticks.map(unit) }],
-      series: [labels ? { label: "Result", value: (_, at) => at === null ? "" : labels[at] || "" } : { label: "Run" },
+      series: [labels ? { label: what, value: (_, at) => at === null ? "" : labels[at] || "" } : { label: "Run" },
         ...series.map((one) => ({ label: one.label, stroke: colour(one.colour), width: 2, spanGaps: true,
           points: { show: x.length < 60, size: 6, fill: colour(one.colour) }, fill: one.fill ? colour(one.colour) + "22" : undefined,
           value: (_, value) => unit(value) }))],

@@ -44,11 +44,12 @@ async function route(focus = true) {
 
 /** Build one view. It is in the page before it is filled, so that charts know their width. */
 function section(view, name, query) {
-  const title = view === "test" ? visible(name) : VIEWS[view][0];
-  const box = make("section", { id: view, "aria-labelledby": view + "-title" }, make("h2", { id: view + "-title", tabindex: "-1", class: view === "test" ? "node" : null, text: title }));
+  const single = view === "test" || (view === "benchmarks" && name);
+  const title = single ? visible(name) : VIEWS[view][0];
+  const box = make("section", { id: view, "aria-labelledby": view + "-title" }, make("h2", { id: view + "-title", tabindex: "-1", class: single ? "node" : null, text: title }));
   byId("main").replaceChildren(box);
   if (view === "test") caseView(box, name);
-  else VIEWS[view][1](box, query);
+  else VIEWS[view][1](box, query, name);
   return box;
 }
 
@@ -59,6 +60,7 @@ function show(view) {
 
 function back() {
   if (current === "test") show("tests");
+  else if (current === "benchmarks" && place().name) show("benchmarks");
   else if (current !== "overview") show("overview");
 }
 
@@ -116,7 +118,7 @@ async function refresh(etag) {
       ready = fetch("tests.bin").then((found) => found.arrayBuffer()).then(unpack);
       await ready;
       head();
-      const busy = current === "tests" && byId("list") && byId("main").contains(document.activeElement);
+      const busy = (current === "benchmarks" || current === "tests" && byId("list")) && byId("main").contains(document.activeElement);
       if (!busy && current !== "test") await route(!etag);
       etag = answer.headers.get("ETag");
       byId("status").textContent = "";

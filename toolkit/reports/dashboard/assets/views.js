@@ -9,6 +9,8 @@ const VIEWS = {
   flaky: ["Flaky", flakyView],
   slowest: ["Slow", slowView],
   trends: ["Trends", trendsView],
+  benchmarks: ["Benchmarks", benchmarksView],
+  strain: ["Load and security", strainView],
   predictions: ["Predictions", predictionsView],
   coverage: ["Coverage", coverageView],
   resources: ["Resources", resourcesView],
@@ -21,6 +23,8 @@ const COUNTS = {
   failures: () => facts.groups.length,
   tests: () => facts.summary.tests,
   flaky: () => facts.flaky.length,
+  benchmarks: () => facts.benchmarks.in_all,
+  strain: () => facts.strain.attacks.length + facts.strain.loads.filter((one) => one.findings.length).length + (facts.strain.fuzz ? facts.strain.fuzz.findings.length : 0),
   predictions: () => facts.risks.length,
 };
 
