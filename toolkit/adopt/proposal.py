@@ -175,7 +175,7 @@ def find_clashes(layout: Layout) -> tuple[str, ...]:
 def pretty_summary(proposal: Proposal) -> list[tuple[str, str]]:
     """Return what was found as pairs of a word and a line, for people."""
     layout, needs = proposal.layout, proposal.needs
-    tests = f"{', '.join(layout.tests) or 'none found'} ({len(layout.files)} files)"
+    tests = f"{', '.join(layout.tests) or 'none found'} ({_counted(len(layout.files), 'file')})"
     rows = [
         ("project", f"{layout.project}, {_shape(layout)}, installed by {layout.manager}"),
         ("code", ", ".join(layout.source) or "none found: sessions take what the metadata say"),
@@ -198,6 +198,10 @@ def pretty_summary(proposal: Proposal) -> list[tuple[str, str]]:
         ("clashes", _clashes(proposal.clashes)),
     ]
     return [(word, line) for word, line in rows if line]
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _shape(layout: Layout) -> str:
