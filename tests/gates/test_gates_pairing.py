@@ -274,6 +274,11 @@ def test_a_comparison_of_other_code_is_refused(tmp_path: Path) -> None:
     assert isinstance(read_paired(config), Paired)
     project.drop("shop/core.py")
     assert isinstance(read_paired(config), Absent)
+    write()
+    project.write("README.md", "no code")
+    assert isinstance(read_paired(config), Paired)
+    project.write("constraints.txt", "jinja2==3.0")
+    assert isinstance(read_paired(config), Absent), "another package is other code"
     write(head="0" * 40)
     assert isinstance(read_paired(config), Absent)
     project.write("reports/performance.json", '{"base": 1}')

@@ -41,6 +41,18 @@ def test_benchmarks_alone_are_asked_for(tmp_path: Path) -> None:
     assert "--benchmark-only" not in pytest_command(config_of(tmp_path), Profile(benchmarks="on"))
 
 
+def test_benchmarks_of_a_part_are_not_taken_for_all(tmp_path: Path) -> None:
+    """The gates judge ``benchmarks.json``; arguments may have chosen a single test."""
+
+    def report(*posargs: str) -> str:
+        command = pytest_command(config_of(tmp_path), Profile(benchmarks="only"), posargs)
+        (written,) = (word for word in command if word.startswith("--benchmark-json="))
+        return written.rpartition("/")[2]
+
+    assert report() == report("verbose") == "benchmarks.json"
+    assert report("tests/test_one.py") == report("-k", "one") == "benchmarks-partial.json"
+
+
 def test_words_stand_first(tmp_path: Path) -> None:
     """A word later on may be the value of an option: `-k debug` is no wish for debugging."""
     command = pytest_command(config_of(tmp_path), Profile(), ["failfast", "verbose", "-k", "debug"])

@@ -1,4 +1,4 @@
-"""Which code a report is of: a commit, and what differs from it in source and tests."""
+"""Which code a report is of: a commit, and what differs from it in source, tests and settings."""
 
 import hashlib
 
@@ -6,6 +6,18 @@ from toolkit.config import Config
 from toolkit.errors import ChangesUnknown
 from toolkit.gates.globs import matches_path
 from toolkit.impact.changes import base_of, old_contents
+
+SETTINGS = (
+    "*.toml",
+    "*.cfg",
+    "*.ini",
+    "*.lock",
+    "*requirements*.txt",
+    "*constraints*.txt",
+    "noxfile.py",
+    "setup.py",
+)
+"""Files of the root that decide what tools check, and with which packages."""
 
 
 def code_identity(config: Config) -> tuple[str, str]:
@@ -17,8 +29,8 @@ def code_identity(config: Config) -> tuple[str, str]:
 
 
 def is_changed(config: Config) -> bool:
-    """Tell whether a file of source or tests that the commit has differs on disk; False without git."""
-    mine = [*config.source, *config.tests]
+    """Tell whether a file of the code that the commit has differs on disk; False without git."""
+    mine = _mine(config)
     try:
         old = old_contents(config.root, "HEAD..HEAD")
     except ChangesUnknown:
@@ -29,9 +41,13 @@ def is_changed(config: Config) -> bool:
     )
 
 
+def _mine(config: Config) -> list[str]:
+    return [*config.source, *config.tests, *SETTINGS]
+
+
 def code_state(config: Config) -> str:
-    """Return a fingerprint of what in source and tests differs from the commit; empty when nothing does."""
-    mine = [*config.source, *config.tests]
+    """Return a fingerprint of what of a project's code differs from the commit; empty when nothing does."""
+    mine = _mine(config)
     changed = sorted(
         path
         for path in old_contents(config.root, "HEAD..HEAD")

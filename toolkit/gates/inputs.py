@@ -28,6 +28,8 @@ from toolkit.impact.changes import base_of
 
 COVERAGE = "coverage.json"
 BENCHMARKS = "benchmarks.json"
+PARTIAL_BENCHMARKS = "benchmarks-partial.json"
+"""Of a session with arguments of its own, which may have chosen one test: nobody judges it."""
 AUDIT = "audit"
 """Folder of the reports of security tools."""
 ANSWERS = "answers.json"

@@ -6,7 +6,7 @@ from pathlib import Path
 from toolkit.config import Config, Profile
 from toolkit.config.needs import read_document
 from toolkit.config.pytest_settings import joined_expression, own_expression, read_pytest_settings
-from toolkit.gates.inputs import BENCHMARKS
+from toolkit.gates.inputs import BENCHMARKS, PARTIAL_BENCHMARKS
 from toolkit.sessions.targets import default_targets
 
 WORDS: dict[str, tuple[str, ...]] = {
@@ -46,7 +46,7 @@ def pytest_command(
     for part in _PARTS:
         command += part(profile)
     if profile.benchmarks == "only":
-        command.append(f"--benchmark-json={config.reports}/{BENCHMARKS}")
+        command.append(f"--benchmark-json={config.reports}/{PARTIAL_BENCHMARKS if own else BENCHMARKS}")
     command += profile.arguments
     for word in words:
         command += WORDS[word]
