@@ -1,6 +1,7 @@
 """The state of a pipeline is whole after any crash, and what has changed since is seen."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -173,6 +174,15 @@ def test_a_changed_plan_refuses_to_be_resumed(config: Config) -> None:
             take_up(config, folder, state, PipelinePlan(stages=stages), anyway=True)
     with pytest.raises(UsageError, match="in the environment 'local', this is 'ci'"):
         take_up(config, folder, state, PipelinePlan(stages=PLAN.stages, environment="ci"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such modes there")
+def test_the_state_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """The URL of a deployment is in it, password included: a resumed pipeline needs it."""
+    (tmp_path / "state.json").write_text("the one before")
+    (tmp_path / "state.json").chmod(0o644)
+    write_durably(tmp_path / "state.json", b"{}")
+    assert (tmp_path / "state.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_write_durably_needs_its_folder(tmp_path: Path) -> None:

@@ -202,6 +202,24 @@ def test_good_news_is_told_only_to_who_wants_it(
     assert json.loads(invoke("pipeline.resume", "--json", "--dry-run")[1])["tries"] == 1
 
 
+def test_a_pipeline_that_cannot_go_on_is_told_too(
+    project: Path, invoke: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from toolkit.errors import EnvironmentFailed
+    from toolkit.tasks import pipeline as door
+
+    def fail(*_: object) -> None:
+        raise EnvironmentFailed("no process can be started")
+
+    monkeypatch.setattr(door, "carry_out", fail)
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    monkeypatch.setenv("TOOLKIT_NOTIFY", "json://127.0.0.1:9")
+    code, _, err = invoke("pipeline.run", "--stage", "fast")
+    assert code == 4
+    assert "nobody was told: a notification needs" in err
+    assert "no process can be started" in err
+
+
 def test_only_one_pipeline_at_a_time(project: Path, invoke: Run) -> None:
     from toolkit.config import load_config
     from toolkit.pipeline.state import alone

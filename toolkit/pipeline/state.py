@@ -108,11 +108,14 @@ def save(folder: Path, state: PipelineState) -> None:
 def write_durably(path: Path, data: bytes) -> None:
     """Write a file as a whole or not at all, and wait until the disk has it (rename(2), fsync(2)).
 
+    Only its owner may read it: the URL of a deployment may have a password.
+
     Raises:
         ToolkitError: it cannot be written; what was there before is untouched.
     """
     hidden = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        hidden.touch(mode=0o600)
         with hidden.open("wb") as stream:
             stream.write(data)
             stream.flush()

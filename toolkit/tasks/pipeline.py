@@ -114,9 +114,11 @@ def show(_context: Context, pipeline: str = "", *, json: bool = False) -> None:
 def _carry_out(config: Config, folder: Path, state: PipelineState, *, json: bool) -> None:
     stream = sys.stderr if json else sys.stdout
     with listening() as stop:
-        with watching(state, stream) as watcher:
-            carry_out(config, folder, state, watcher, stop)
-        _notify(config, state)
+        try:
+            with watching(state, stream) as watcher:
+                carry_out(config, folder, state, watcher, stop)
+        finally:  # also when a step could not be started at all
+            _notify(config, state)
     if json:
         print_json(as_json(state))
     else:
