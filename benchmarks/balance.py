@@ -3,8 +3,8 @@
 Measures the suites of third-party projects twice, plans with the first run's durations and replays the
 second run's on n workers in virtual time, through the real scheduler classes (``xdist_model``) and the real
 splitting algorithms. Every figure is makespan / lower bound, where the bound is max(sum / n, longest test):
-1.00 cannot be beaten. With ``--real``, two workers really run each suite; with ``--overhead``, 10,000 trivial
-tests show what the controller costs.
+1.00 cannot be beaten. With ``--real``, two workers really run each suite; with ``--overhead``, trivial
+tests show what the controller costs, and waiting ones what ``-n auto`` makes of them.
 
     uv run --with pytest-split benchmarks/balance.py
     uv run --with pytest-split benchmarks/balance.py --project click --workers 2 8 64 --real 3 --json
@@ -20,7 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -186,21 +187,30 @@ def timed(command: Sequence[str], root: Path) -> tuple[float, float]:
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def overhead(repeats: int) -> dict[str, dict[str, float]]:
-    """10,000 trivial tests in 100 files: ours beside load on two workers, and what auto makes of them."""
-    with tempfile.TemporaryDirectory(prefix="balance-") as name:
-        root = Path(name)
-        for file in range(100):
-            lines = (f"def test_{number}(): pass" for number in range(100))
-            (root / f"test_{file:03}.py").write_text("\n".join(lines), encoding="utf-8")
-        (root / "pyproject.toml").write_text("[tool.toolkit]\n", encoding="utf-8")
+def overhead(repeats: int, tests: int) -> dict[str, dict[str, float]]:
+    """Trivial tests in files of 100: ours beside load on two workers, and what auto makes of them."""
+    with made_suite(tests // 100, 100, "pass") as root:
         ways = {"ours": ["-n", "2", "--no-record"], "load": ["-n", "2", "-p", "no:toolkit"]}
         found = _in_turn(root, sys.executable, ways, repeats)
         chosen = auto(root, sys.executable, repeats)
-    return {"auto": chosen} | {
+    with made_suite(8, 20, "time.sleep(0.025)") as root:
+        waiting = auto(root, sys.executable, repeats)
+    return {"auto": chosen, "auto, 160 tests that wait 25 ms": waiting} | {
         name: {"wall": min(walls), "cpu": min(cpus), "median wall": statistics.median(walls)}
         for name, (walls, cpus) in found.items()
     }
+
+
+@contextmanager
+def made_suite(files: int, tests: int, statement: str) -> Iterator[Path]:
+    """Make a project of so many files with so many tests each, all of one statement."""
+    with tempfile.TemporaryDirectory(prefix="balance-") as name:
+        root = Path(name)
+        for file in range(files):
+            lines = (f"def test_{number}(): {statement}" for number in range(tests))
+            (root / f"test_{file:03}.py").write_text("\n".join(["import time", *lines]), encoding="utf-8")
+        (root / "pyproject.toml").write_text("[tool.toolkit]\n", encoding="utf-8")
+        yield root
 
 
 def show(name: str, rows: Mapping[int, Mapping[str, float]]) -> None:
@@ -237,7 +247,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--project", nargs="+", choices=PROJECTS, default=["click", "jinja2", "tomlkit", "packaging"]
+        "--project", nargs="*", choices=PROJECTS, default=["click", "jinja2", "tomlkit", "packaging"]
     )
     parser.add_argument("--workers", nargs="+", type=int, default=list(WORKERS))
     parser.add_argument("--latency", type=float, default=0.0003, help="seconds that a message takes one way")
@@ -245,8 +255,9 @@ def main() -> int:
         "--real", type=int, default=0, metavar="N", help="also N real runs of each way on 2 workers"
     )
     parser.add_argument(
-        "--overhead", type=int, default=0, metavar="N", help="also N runs of 10,000 trivial tests"
+        "--overhead", type=int, default=0, metavar="N", help="also N runs of trivial and of waiting tests"
     )
+    parser.add_argument("--trivial", type=int, default=10_000, help="how many tests are trivial")
     parser.add_argument("--json", action="store_true", help="print JSON only")
     options = parser.parse_args()
     report: dict[str, Any] = {"suites": {}}
@@ -257,9 +268,9 @@ def main() -> int:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     if options.overhead:
-        report["overhead"] = overhead(options.overhead)
+        report["overhead"] = overhead(options.overhead, options.trivial)
         if not options.json:
-            print(f"\n10,000 trivial tests: {json.dumps(report['overhead'])}")
+            print(f"\n{options.trivial} trivial tests: {json.dumps(report['overhead'])}")
     if options.json:
         print(json.dumps(report, indent=2))
     return 0

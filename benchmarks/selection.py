@@ -4,14 +4,23 @@ Every mutant is one small edit of a project. Three runs follow on the edited tre
 with ``--impacted`` and one with ``--testmon``, the latter two from the state recorded on the unedited tree.
 A test that fails in the whole suite (and did not before) and is not run by a selection is a miss.
 
+A replay walks through the commits of a clone's main line. Each is measured forwards: a test whose outcome
+differs from that before the commit, or that is new, and that is not run is a miss. And backwards, since
+commits are made to pass: the tests of the commit stay, its other files are put back as they were, so that the
+tests written for the change fail.
+
     uv run --with pytest-testmon benchmarks/selection.py jinja2=PATH click=PATH --mutants 24
-    uv run benchmarks/selection.py jinja2=CLONE --commits 20      # replay its history instead
+    uv run --with pytest-testmon benchmarks/selection.py --replay click=CLONE --commits 10
 
 PATH is an unpacked source archive or a clone; it is copied, never changed. The interpreter must be able to
-import the project's dependencies, pytest, this toolkit and pytest-testmon (``--python`` names another).
+import the project's dependencies, pytest, this toolkit and pytest-testmon (``--python`` names another). A
+long measurement can be made in pieces: ``--keep FILE --rows 8`` measures eight more rows and prints the
+summary of all that FILE holds. CPU seconds are counted: elapsed time says little on a busy machine.
 """
 
 import argparse
+import contextlib
+import itertools
 import json
 import os
 import resource
@@ -20,7 +29,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -46,6 +55,7 @@ TOOLS = {
     "testmon": ["-p", "no:toolkit", "--testmon"],
 }
 STATES = {"ours": ".toolkit", "testmon": ".testmondata"}
+OF_HISTORY = {"commit", "undone"}
 
 
 @dataclass(kw_only=True)
@@ -69,7 +79,8 @@ class Row:
     kind: str
     where: str
     tests: int
-    failing: int
+    failing: int  # in the whole run, and did not before
+    must: int  # those, and for commits all whose outcome differs and all that are new
     whole_seconds: float
     selected: dict[str, int] = field(default_factory=dict)
     missed: dict[str, list[str]] = field(default_factory=dict)
@@ -117,9 +128,15 @@ class Project:
         seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         return Ran(results=json.loads(text), seconds=seconds, broken=done.returncode == 3)
 
+    def git(self, *arguments: str) -> str:
+        """Run git in the copy."""
+        command = ["git", "-C", str(self.root), "-c", "advice.detachedHead=false", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
     def save_states(self) -> None:
         """Keep what the tools recorded."""
-        self.saved.mkdir(exist_ok=True)
+        shutil.rmtree(self.saved, ignore_errors=True)
+        self.saved.mkdir()
         for tool in self.tools:
             for path in self.root.glob(STATES[tool] + "*"):
                 copy = shutil.copytree if path.is_dir() else shutil.copy2
@@ -135,79 +152,115 @@ class Project:
             copy(path, self.root / path.name)
 
 
-def run_mutants(project: Project, wanted: int, seed: int) -> Iterator[Row]:
-    """Record the unedited project, then try every mutant."""
-    chosen = mutants(project.root, wanted, seed)
-    before = project.run("whole").failing
-    for tool in project.tools:
-        project.run(tool)
-        project.run(tool)  # what failed before runs again, in both
-    project.save_states()
+def run_mutants(project: Project, wanted: int, seed: int, done: Collection[str]) -> Generator[Row]:
+    """Record the unedited project, then try every mutant that was not tried yet."""
+    places = {
+        f"{mutant.path}:{mutant.line} {mutant.what}": mutant for mutant in mutants(project.root, wanted, seed)
+    }
+    pending = {where: mutant for where, mutant in places.items() if where not in done}
+    if not pending:
+        return
+    before = record(project)
     project.edited = True
-    for mutant in chosen:
+    for where, mutant in pending.items():
         path = project.root / mutant.path
         original = path.read_bytes()
         try:
             path.write_bytes(mutant.content)
-            yield measure(project, mutant.kind, f"{mutant.path}:{mutant.line} {mutant.what}", before)
+            yield measure(project, mutant.kind, where, before)[0]
         finally:
             path.write_bytes(original)
             project.restore_states()
 
 
-def measure(project: Project, kind: str, where: str, before: set[str]) -> Row:
+def record(project: Project) -> Ran:
+    """Run everything with each tool, as often as it takes until it leaves out what it can."""
+    before = project.run("whole")
+    for tool in project.tools:
+        project.run(tool)
+        if before.failing:
+            project.run(tool)  # what failed before runs again, in both
+    project.save_states()
+    return before
+
+
+def measure(project: Project, kind: str, where: str, before: Ran) -> tuple[Row, Ran]:
     """Run the whole suite and each tool's selection on the tree as it is."""
     whole = project.run("whole")
-    failing = whole.failing - before
+    failing = whole.failing - before.failing
+    must = failing if kind != "commit" else failing | differing(before, whole)
     row = Row(
-        project=project.name, kind=kind, where=where, tests=len(whole.results),
-        failing=len(failing), whole_seconds=round(whole.seconds, 3),
+        project=project.name, kind=kind, where=where, tests=len(whole.results), failing=len(failing),
+        must=len(must), whole_seconds=round(whole.seconds, 3),
     )  # fmt: skip
     for tool in project.tools:
         ran = project.run(tool)
         row.selected[tool] = len(ran.results)
         row.seconds[tool] = round(ran.seconds, 3)
         row.broken[tool] = ran.broken
-        row.missed[tool] = sorted(failing - set(ran.results))
-    return row
+        row.missed[tool] = sorted(must - set(ran.results))
+    return row, whole
 
 
-def replay(project: Project, commits: int) -> Iterator[Row]:
-    """Walk through the last commits; a miss is a test whose outcome changed and that was not run."""
-    git = ["git", "-C", str(project.root)]
-    listed = subprocess.run(
-        [*git, "rev-list", "--first-parent", "-n", str(commits + 1), "HEAD"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    names = listed.stdout.split()[::-1]
-    subprocess.run([*git, "checkout", "-qf", names[0]], check=True)
-    before = project.run("whole")
-    for tool in project.tools:
-        project.run(tool)
-    for name in names[1:]:
-        subprocess.run([*git, "checkout", "-qf", name], check=True)
-        whole = project.run("whole")
-        turned = {
-            test
-            for test, bad in whole.results.items()
-            if test in before.results and bad != before.results[test]
-        }
-        row = Row(
-            project=project.name, kind="commit", where=name[:10], tests=len(whole.results),
-            failing=len(turned), whole_seconds=round(whole.seconds, 3),
-        )  # fmt: skip
-        for tool in project.tools:
-            ran = project.run(tool)
-            row.selected[tool] = len(ran.results)
-            row.seconds[tool] = round(ran.seconds, 3)
-            row.broken[tool] = ran.broken
-            row.missed[tool] = sorted(
-                (turned | (set(whole.results) - set(before.results))) - set(ran.results)
-            )
-        before = whole
+def differing(before: Ran, whole: Ran) -> set[str]:
+    """Return the tests whose outcome is not the same as before, and those that are new."""
+    return {test for test, bad in whole.results.items() if before.results.get(test) is not bad}
+
+
+def replay(project: Project, commits: int, done: Collection[str]) -> Generator[Row]:
+    """Walk through the last commits that touch code or data of tests, each forwards and backwards."""
+    names = commits_of(project, commits)
+    pending = [name for name in names[1:] if name[:10] not in done]
+    if not pending:
+        return
+    project.git("checkout", "-qf", names[names.index(pending[0]) - 1])
+    before = record(project)
+    project.edited = True
+    for name in pending:
+        old = names[names.index(name) - 1]
+        project.git("checkout", "-qf", name)
+        row, before = measure(project, "commit", name[:10], before)
         yield row
+        project.save_states()
+        undone = sources_between(project, old, name)
+        if undone and any(is_test(path) for path in changed_between(project, old, name)):
+            put_back(project, old, undone)
+            yield measure(project, "undone", f"{name[:10]} undone", before)[0]
+            project.git("checkout", "-qf", name)
+            project.git("clean", "-qf", "--", *undone)
+            project.restore_states()
+
+
+def commits_of(project: Project, count: int) -> list[str]:
+    """Return so many commits that touch Python files or tests, and the one before; oldest first."""
+    listed = project.git(
+        "log", "--first-parent", "--format=%H", "-n", str(count + 1), "HEAD", "--", "*.py", "tests"
+    )
+    return listed.split()[::-1]
+
+
+def changed_between(project: Project, old: str, new: str) -> list[str]:
+    return project.git("diff", "--name-only", "--no-renames", old, new).splitlines()
+
+
+def is_test(path: str) -> bool:
+    return path.startswith(("tests/", "test/"))
+
+
+def sources_between(project: Project, old: str, new: str) -> list[str]:
+    """Return the files of the code under test that differ."""
+    changed = changed_between(project, old, new)
+    return [path for path in changed if path.endswith(".py") and not is_test(path)]
+
+
+def put_back(project: Project, old: str, paths: Iterable[str]) -> None:
+    """Bring files back to what they were; those that did not exist go."""
+    known = set(project.git("ls-tree", "-r", "--name-only", old).splitlines())
+    for path in paths:
+        if path in known:
+            project.git("checkout", "-q", old, "--", path)
+        else:
+            (project.root / path).unlink()
 
 
 def summarise(rows: list[Row], tools: list[str]) -> dict[str, dict[str, float]]:
@@ -216,17 +269,18 @@ def summarise(rows: list[Row], tools: list[str]) -> dict[str, dict[str, float]]:
 
 
 def summary(rows: list[Row], tool: str) -> dict[str, float]:
-    failing = sum(row.failing for row in rows)
+    must = sum(row.must for row in rows)
     missed = sum(len(row.missed[tool]) for row in rows)
-    fractions = [row.selected[tool] / row.tests for row in rows]
+    fractions = [row.selected[tool] / max(row.tests, 1) for row in rows]
     seconds = sum(row.seconds[tool] for row in rows) / sum(row.whole_seconds for row in rows)
     return {
         "edits": len(rows),
-        "failing tests": failing,
+        "failing tests": sum(row.failing for row in rows),
+        "tests that had to run": must,
         "missed": missed,
-        "runs with an internal error": sum(row.broken[tool] for row in rows),
         "edits with a miss": sum(bool(row.missed[tool]) for row in rows),
-        "recall": round(1 - missed / failing, 4) if failing else 1.0,
+        "runs with an internal error": sum(row.broken[tool] for row in rows),
+        "recall": round(1 - missed / must, 4) if must else 1.0,
         "median fraction selected": round(statistics.median(fractions), 4),
         "mean fraction selected": round(statistics.mean(fractions), 4),
         "cpu seconds / whole run": round(seconds, 3),
@@ -235,46 +289,73 @@ def summary(rows: list[Row], tool: str) -> dict[str, float]:
 
 def show(row: Row, tools: list[str]) -> None:
     picked = " ".join(f"{tool} {row.selected[tool]} (missed {len(row.missed[tool])})" for tool in tools)
-    print(f"{row.project} {row.kind:12} {row.where:55.55} failing {row.failing:4} of {row.tests}: {picked}")
+    told = f"{row.project} {row.kind:12} {row.where:55.55} failing {row.failing:4} of {row.tests}: {picked}"
+    print(told, flush=True)
     for test in row.missed[tools[0]][:3]:
         print(f"    missed by {tools[0]}: {test}", flush=True)
+
+
+def walk(name: str, path: str, options: argparse.Namespace, *, history: bool) -> Iterator[Row]:
+    """Measure one project; rows that ``--keep`` holds are read, not measured again."""
+    kept = Path(options.keep or os.devnull)
+    lines = kept.read_text().splitlines() if kept.exists() else []
+    found = [Row(**json.loads(line)) for line in lines]
+    found = [row for row in found if row.project == name and (row.kind in OF_HISTORY) == history]
+    yield from found
+    done = {row.where for row in found}
+    tools = options.tools.split(",")
+    with tempfile.TemporaryDirectory(prefix="selection-") as folder:
+        arguments = options.pytest.split()
+        project = Project(name, Path(path).resolve(), Path(folder), options.python, tools, arguments)
+        rows = (
+            replay(project, options.commits, done)
+            if history
+            else run_mutants(project, options.mutants, options.seed, done)
+        )
+        with contextlib.closing(rows):
+            for row in itertools.islice(rows, options.rows):
+                with kept.open("a") as stream:
+                    stream.write(json.dumps(asdict(row)) + "\n")
+                yield row
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("projects", nargs="+", metavar="NAME=PATH")
+    parser.add_argument("projects", nargs="*", metavar="NAME=PATH", help="edit these")
+    parser.add_argument(
+        "--replay", nargs="+", default=[], metavar="NAME=CLONE", help="walk through the commits of these"
+    )
     parser.add_argument("--mutants", type=int, default=24, help="of each project (default 24)")
-    parser.add_argument("--commits", type=int, default=0, help="replay so many commits instead")
+    parser.add_argument("--commits", type=int, default=10, help="of each clone (default 10)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", default="", help="kinds of mutants, separated by commas")
     parser.add_argument("--tools", default="ours,testmon")
     parser.add_argument("--python", default=sys.executable)
+    parser.add_argument(
+        "--keep", default="", metavar="FILE", help="add rows here; those in it are not repeated"
+    )
+    parser.add_argument("--rows", type=int, default=None, help="measure at most so many new rows of each")
     parser.add_argument("--json", action="store_true", help="print all rows as JSON")
     parser.add_argument("--pytest", default="", help="more arguments for pytest, separated by spaces")
     options = parser.parse_args()
+    if not options.projects and not options.replay:
+        parser.error("name a project to edit, or one to --replay")
     tools = options.tools.split(",")
     report = {}
-    for given in options.projects:
-        name, _, path = given.partition("=")
+    given = [(item, False) for item in options.projects] + [(item, True) for item in options.replay]
+    for item, history in given:
+        name, _, path = item.rpartition("=")
+        name = name or Path(path).resolve().name
         rows = []
-        with tempfile.TemporaryDirectory(prefix="selection-") as folder:
-            project = Project(
-                name, Path(path).resolve(), Path(folder), options.python, tools, options.pytest.split()
-            )
-            walk = (
-                replay(project, options.commits)
-                if options.commits
-                else run_mutants(project, options.mutants, options.seed)
-            )
-            for row in walk:
-                rows.append(row)
-                if not options.json:
-                    show(row, tools)
-        report[name] = {"summary": summarise(rows, tools), "rows": [asdict(row) for row in rows]}
+        for row in walk(name, path, options, history=history):
+            rows.append(row)
+            if not options.json:
+                show(row, tools)
+        title = f"{name}, replayed" if history else name
+        report[title] = {"summary": summarise(rows, tools), "rows": [asdict(row) for row in rows]}
         if not options.json:
-            print(name, json.dumps(report[name]["summary"], indent=1), flush=True)
+            print(title, json.dumps(report[title]["summary"], indent=1), flush=True)
     if options.json:
         print(json.dumps(report, indent=1))
 

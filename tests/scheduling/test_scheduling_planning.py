@@ -13,7 +13,7 @@ from toolkit.errors import PlanError
 from toolkit.plugin.xdist_scheduler import ToolkitScheduling
 from toolkit.records import NodeId
 from toolkit.scheduling.jobs import Experience, Job, Traits
-from toolkit.scheduling.makespan import bound, makespan
+from toolkit.scheduling.makespan import SIMULATED, bound, makespan
 from toolkit.scheduling.order import arrange
 from toolkit.scheduling.plan import LeftOut, Machine, Plan, read_plan, shard_of, write_plan
 from toolkit.scheduling.planning import Wanted, fit, make_plan, predict_parts
@@ -164,3 +164,23 @@ def test_one_measurement_that_is_far_off_does_not_ruin_the_balance(wrong: float,
     model = Model([ids] * workers, real, make, latency=0.0003)
     model.run()
     assert model.makespan <= 1.1 * max(sum(real.values()) / workers, 0.05)
+
+
+def test_a_plan_of_many_tests_in_many_shards_simulates_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each shard would be small enough; together they would take longer to simulate than planning may."""
+    simulated: list[int] = []
+
+    def noted(jobs: list[Job], workers: int) -> float:
+        simulated.append(len(jobs))
+        return makespan(jobs, workers)
+
+    monkeypatch.setattr("toolkit.scheduling.workers.makespan", noted)
+    experience = {NodeId(f"t{n}"): Experience(duration=1.0, runs=3) for n in range(SIMULATED + 100)}
+    traits = [Traits(test=test) for test in experience]
+    wanted = Wanted(shards=8, workers=2)
+    plan = make_plan(traits, experience, made=0.0, machine=Machine(cores=2), wanted=wanted)
+    predict_parts(plan)
+    assert simulated == []
+    assert plan.estimate >= plan.lower_bound
+    make_plan(traits[:800], experience, made=0.0, machine=Machine(cores=2), wanted=wanted)
+    assert set(simulated) == {100}

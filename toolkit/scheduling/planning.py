@@ -1,13 +1,13 @@
 """Making a plan: select, order, shard as one pure function of history, changes and configuration."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from toolkit.errors import PlanError
 from toolkit.records import NodeId
 from toolkit.scheduling.jobs import Experience, Job, Traits, make_jobs
-from toolkit.scheduling.makespan import bound
+from toolkit.scheduling.makespan import SIMULATED, bound
 from toolkit.scheduling.order import arrange
 from toolkit.scheduling.plan import About, LeftOut, Machine, Plan, PlannedTest
 from toolkit.scheduling.shards import split
@@ -132,9 +132,18 @@ def _slowest(jobs: Sequence[Job], shards: int, machine: Machine, wanted: Wanted)
     """Predict the slowest shard, each with the workers that pay off for the heaviest of them."""
     parts = _parts(jobs, shards)
     heaviest = max(parts, key=lambda part: sum(job.duration for job in part))
-    choice = _workers(heaviest, machine, wanted)
-    times = (predict(part, choice.workers, cores=machine.cores, costs=machine.costs) for part in parts)
-    return max(times), choice
+    simulate = len(jobs) <= SIMULATED
+    choice = _workers(heaviest, machine, wanted, simulate=simulate)
+    return max(_seconds(parts, choice.workers, machine, simulate=simulate)), choice
+
+
+def _seconds(
+    parts: Iterable[Sequence[Job]], workers: int, machine: Machine, *, simulate: bool
+) -> Iterator[float]:
+    """Predict each shard; together they are simulated only as far as one machine's jobs would be."""
+    return (
+        predict(part, workers, cores=machine.cores, costs=machine.costs, simulate=simulate) for part in parts
+    )
 
 
 def _parts(jobs: Sequence[Job], shards: int) -> list[list[Job]]:
@@ -146,18 +155,19 @@ def _parts(jobs: Sequence[Job], shards: int) -> list[list[Job]]:
 
 def predict_parts(plan: Plan) -> list[tuple[int, float]]:
     """Return the number of tests of each shard and its predicted seconds from start to end."""
-    machine = plan.machine
-    return [
-        (len(part), predict(part, plan.workers, cores=machine.cores, costs=machine.costs))
-        for part in _parts(plan.jobs(), plan.shards)
-    ]
+    parts = _parts(plan.jobs(), plan.shards)
+    simulate = len(plan.tests) <= SIMULATED
+    seconds = _seconds(parts, plan.workers, plan.machine, simulate=simulate)
+    return list(zip(map(len, parts), seconds, strict=True))
 
 
-def _workers(jobs: Sequence[Job], machine: Machine, wanted: Wanted) -> Choice:
+def _workers(jobs: Sequence[Job], machine: Machine, wanted: Wanted, *, simulate: bool) -> Choice:
     if wanted.workers is not None:
-        seconds = predict(jobs, wanted.workers, cores=machine.cores, costs=machine.costs)
+        (seconds,) = _seconds([jobs], wanted.workers, machine, simulate=simulate)
         return Choice(workers=wanted.workers, seconds=seconds, compared=())
-    return choose_workers(jobs, cores=machine.cores, costs=machine.costs, most=wanted.most_workers)
+    return choose_workers(
+        jobs, cores=machine.cores, costs=machine.costs, most=wanted.most_workers, simulate=simulate
+    )
 
 
 def _unreachable(jobs: Sequence[Job], target: float, shards: int, machine: Machine) -> str:

@@ -80,10 +80,12 @@ class Workload:
         jobs: what will run.
         cores: of the machine.
         costs: of the machine.
+        simulate: whether to simulate the schedule, if the jobs are few enough; else its bound counts.
     """
 
-    def __init__(self, jobs: Sequence[Job], cores: int, costs: Costs) -> None:
+    def __init__(self, jobs: Sequence[Job], cores: int, costs: Costs, *, simulate: bool = True) -> None:
         self._jobs = jobs
+        self._simulate = simulate and len(jobs) <= SIMULATED
         self._cores = cores
         self._costs = costs
         self._outline = outline(jobs)
@@ -109,18 +111,21 @@ class Workload:
         return around + max(schedule, work, count * costs.controller)
 
     def _schedule(self, workers: int) -> float:
-        if len(self._jobs) > SIMULATED:
-            return self._outline.bound(workers)
-        return makespan(self._jobs, workers)
+        return makespan(self._jobs, workers) if self._simulate else self._outline.bound(workers)
 
 
-def predict(jobs: Sequence[Job], workers: int, *, cores: int, costs: Costs) -> float:
-    """Return the predicted seconds of a run of these jobs on one machine."""
-    return Workload(jobs, cores, costs).seconds(workers)
+def predict(jobs: Sequence[Job], workers: int, *, cores: int, costs: Costs, simulate: bool = True) -> float:
+    """Return the predicted seconds of a run of these jobs on one machine. See :class:`Workload`."""
+    return Workload(jobs, cores, costs, simulate=simulate).seconds(workers)
 
 
 def choose_workers(
-    jobs: Sequence[Job], *, cores: int, costs: Costs | None = None, most: int | None = None
+    jobs: Sequence[Job],
+    *,
+    cores: int,
+    costs: Costs | None = None,
+    most: int | None = None,
+    simulate: bool = True,
 ) -> Choice:
     """Choose the number of workers with the shortest predicted time; of nearly equal ones the smallest.
 
@@ -129,9 +134,10 @@ def choose_workers(
         cores: of this machine, at least 1.
         costs: of this machine; None: the defaults.
         most: never more than this.
+        simulate: see :class:`Workload`.
     """
     costs = costs or Costs()
-    load = Workload(jobs, cores, costs)
+    load = Workload(jobs, cores, costs, simulate=simulate)
     rows = [
         Prediction(workers=workers, seconds=load.seconds(workers))
         for workers in _candidates(jobs, cores, most)
