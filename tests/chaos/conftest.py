@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -38,24 +38,29 @@ class World:
         return [lease.name for lease in self.store.leases() if lease.kind == "fault"]
 
 
-Up = Callable[[RuntimeName], World]
+Up = Callable[..., World]
 
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """Bring up database and cache in a runtime; they go with the module."""
+    """Bring up services (database and cache) in a runtime; they go with the module."""
     with contextlib.ExitStack() as stack:
 
-        def bring(runtime: RuntimeName) -> World:
+        def bring(
+            runtime: RuntimeName,
+            names: Sequence[str] = ("database", "cache"),
+            services: Mapping[str, object] | None = None,
+        ) -> World:
             folder = tmp_path_factory.mktemp("chaos")
             if runtime == "compose":
                 require_engine()
             (folder / "project").mkdir()
-            config: Config = parse_config({}, root=folder / "project", environ={})
+            config: Config = parse_config(
+                {"tool": {"toolkit": {"services": services or {}}}}, root=folder / "project", environ={}
+            )
             environ = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
             environ["TOOLKIT_STATE_HOME"] = str(folder / "state")
             store = stack.enter_context(LeaseStore(folder / "state"))
-            names = ["database", "cache"]
             made = running(config, names, runtime=runtime, environ=environ, store=store)
             return World(folder, store, stack.enter_context(made))
 

@@ -115,7 +115,7 @@ def test_invoke_refuses_what_only_tests_can_do(world: World, project: Path, invo
 def test_invoke_fails_when_it_does_not_recover(
     world: World, project: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("toolkit.tasks.chaos._answers", lambda _: False)
+    monkeypatch.setattr("toolkit.tasks.chaos._works", lambda _: False)
     code, _, err = invoke("chaos.run", "away")
     assert code == 4
     assert "steady before the scenario" in err

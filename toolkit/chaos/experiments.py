@@ -12,15 +12,17 @@ from typing import Any
 import msgspec
 
 from toolkit.assertions.polling import eventually
-from toolkit.errors import UsageError
+from toolkit.errors import EnvironmentFailed, UsageError
 from toolkit.leases.owners import Owner
 from toolkit.leases.store import Lease, LeaseStore
 from toolkit.services import provisioning
-from toolkit.services.environment import Endpoint
+from toolkit.services.environment import Endpoint, environments
+from toolkit.services.external import SCHEMES
 from toolkit.services.faults import injecting
-from toolkit.services.faults.model import Fault, is_network
+from toolkit.services.faults.model import MAY_KILL, Fault, is_network
 from toolkit.services.faults.ways import Way
 from toolkit.services.processes import collect_ended
+from toolkit.services.round_trips import round_trip_of
 
 Probe = Callable[[], object]
 """Returns something true while all is well; raising anything means that it is not."""
@@ -77,6 +79,27 @@ class Chaos:
         """Say what "well" means: proven before each fault, and awaited after it."""
         self._steady[what] = probe
 
+    def steady_service(self, service: str) -> None:
+        """Say that "well" means that a service works: a round trip through it.
+
+        A row is written and read, a value, a message, or the page of an API that says it is ready. It goes
+        through the proxy when there is one by then.
+
+        Raises:
+            UsageError: its URL is not in the environment.
+        """
+        url, endpoint = self._reached(service)
+        scheme = url.partition(":")[0].partition("+")[0]
+        kind = endpoint.kind if endpoint else SCHEMES.get(scheme, "other")
+        health = endpoint.health if endpoint else ""
+
+        def works() -> bool:
+            way = self._ways.get(service)
+            round_trip_of(kind, way.url if way else url, health=health)()
+            return True
+
+        self.steady(f"{service} works", works)
+
     def url(self, service: str) -> str:
         """Return a URL of a service through a proxy, on which faults of the network can be done.
 
@@ -84,13 +107,21 @@ class Chaos:
             UsageError: the variable of this service is not set.
         """
         if service not in self._ways:
-            variable = self._variables.get(service, "")
-            if not self._urls.get(variable):
-                raise UsageError(
-                    f"{service}: its URL is not in the environment ({variable or 'unknown service'})"
-                )
-            self._ways[service] = Way(self._urls[variable])
+            self._ways[service] = Way(self._reached(service)[0])
         return self._ways[service].url
+
+    def _reached(self, service: str) -> tuple[str, Endpoint | None]:
+        """Return the URL by which the tests reach a service, and what was started there (None: not by us)."""
+        for environment in environments(self._store, project=self._project):
+            for endpoint in environment.endpoints:
+                if endpoint.service == service and self._urls.get(endpoint.variable) == endpoint.url:
+                    return endpoint.url, endpoint
+        variable = self._variables.get(service, "")
+        url = self._urls.get(variable)
+        if not url:
+            told = variable or "unknown service"
+            raise UsageError(f"{service}: its URL is not in the environment ({told})")
+        return url, None
 
     @contextlib.contextmanager
     def fault(self, action: str, service: str, **parameters: Any) -> Iterator[Fault]:
@@ -166,7 +197,7 @@ class Chaos:
             eventually(probe, within=0, what=f"{what}: steady {when}", ignoring=Exception)
 
     def await_answer(self, fault: Fault, endpoint: Endpoint | None) -> None:
-        """Wait until a server answers a real query again.
+        """Wait until a server answers a real query again; one that dies of the fault late is started again.
 
         Raises:
             AssertionError: not in time.
@@ -174,11 +205,20 @@ class Chaos:
         __tracebackhide__ = True
         if endpoint is not None:
             eventually(
-                lambda: provisioning.state_of(endpoint) == "ready",
+                lambda: self._answers(fault, endpoint),
                 within=self.within,
                 every=0.01,
                 what=f"{fault.service}: a query answered after {fault.action}",
+                ignoring=EnvironmentFailed,
             )
+
+    def _answers(self, fault: Fault, endpoint: Endpoint) -> bool:
+        state = provisioning.state_of(endpoint)
+        if state == "ready":
+            return True
+        if fault.action in MAY_KILL:
+            injecting.revive(self._store, endpoint)
+        raise EnvironmentFailed(state)
 
     def recover(self, fault: Fault, endpoint: Endpoint | None, *, lasted: float, begun: float) -> Recovery:
         """Wait until the server answers and everything steady holds; note how long that took.

@@ -248,6 +248,7 @@ def _await(order: Order, container: Container, watch: "Watch") -> Endpoint:
         port=container.port,
         lease=watch.lease,
         instance=wanted.instance,
+        health=service.health,
     )
 
 

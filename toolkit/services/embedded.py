@@ -187,6 +187,7 @@ def _endpoint(wanted: Wanted, kind: Kind, place: Place, *, port: int, url: str, 
         log=str(_log(place)),
         lease=lease,
         instance=wanted.instance,
+        health=service.health,
     )
 
 

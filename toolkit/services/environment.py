@@ -35,6 +35,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lease: str = ""
     """Id of the lease of its process; empty where there is none."""
     instance: int = 1
+    health: str = ""
+    """Path that answers 2xx when an API is ready."""
 
     def __repr__(self) -> str:
         return f"<{self.service} {self.kind} {self.runtime} {redacted(self.url)}>"

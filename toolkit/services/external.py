@@ -80,6 +80,7 @@ def _endpoint(order: Order, wanted: Wanted) -> Endpoint:
         host=parts.hostname or "127.0.0.1",
         port=parts.port or 0,
         instance=wanted.instance,
+        health=wanted.service.health,
     )
 
 

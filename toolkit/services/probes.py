@@ -4,13 +4,14 @@ The queries are made on the wire (a few lines each), so that no client library i
 PostgreSQL alone is asked through its driver, since its log-in is not a few lines.
 """
 
+import contextlib
 import http.client
 import json
 import re
 import socket
 import struct
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from toolkit.config.services import Kind
@@ -34,8 +35,13 @@ def psycopg() -> Any:
     return driver
 
 
-def ask_postgres(url: str) -> None:
-    """Run ``SELECT 1``."""
+@contextlib.contextmanager
+def postgres_connection(url: str) -> Iterator[Any]:
+    """Log in; yield the connection.
+
+    Raises:
+        NotYet: refused, or what is done with it fails.
+    """
     driver = psycopg()
     try:
         with driver.connect(
@@ -43,9 +49,15 @@ def ask_postgres(url: str) -> None:
             connect_timeout=max(2, int(TIMEOUT)),
             autocommit=True,
         ) as connection:
-            connection.execute("SELECT 1").fetchone()
+            yield connection
     except driver.Error as error:
         raise NotYet(str(error).strip().splitlines()[0] if str(error).strip() else repr(error)) from error
+
+
+def ask_postgres(url: str) -> None:
+    """Run ``SELECT 1``."""
+    with postgres_connection(url) as connection:
+        connection.execute("SELECT 1").fetchone()
 
 
 def _connected(url: str, default_port: int) -> tuple[socket.socket, urllib.parse.SplitResult]:
@@ -59,18 +71,29 @@ def _credentials(parts: urllib.parse.SplitResult) -> tuple[str, str]:
     return urllib.parse.unquote(parts.username or ""), urllib.parse.unquote(parts.password or "")
 
 
-def ask_redis(url: str) -> None:
-    """Log in and run ``PING`` (RESP, redis.io/docs/reference/protocol-spec)."""
+@contextlib.contextmanager
+def redis_stream(url: str) -> Iterator[Any]:
+    """Log in (RESP, redis.io/docs/reference/protocol-spec); yield the two directions of the connection."""
     connection, parts = _connected(url, 6379)
     user, password = _credentials(parts)
     with connection, connection.makefile("rwb") as stream:
         if password:
-            stream.write(_resp("AUTH", *([user] if user else []), password))
-            stream.flush()
-            _expect(stream.readline(), b"+OK")
-        stream.write(_resp("PING"))
-        stream.flush()
-        _expect(stream.readline(), b"+PONG")
+            expect(redis_answer(stream, "AUTH", *([user] if user else []), password), b"+OK")
+        yield stream
+
+
+def ask_redis(url: str) -> None:
+    """Log in and run ``PING``."""
+    with redis_stream(url) as stream:
+        expect(redis_answer(stream, "PING"), b"+PONG")
+
+
+def redis_answer(stream: Any, *words: str) -> bytes:
+    """Send one command and return the first line of its answer."""
+    stream.write(_resp(*words))
+    stream.flush()
+    line: bytes = stream.readline()
+    return line
 
 
 def _resp(*words: str) -> bytes:
@@ -78,64 +101,108 @@ def _resp(*words: str) -> bytes:
     return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)
 
 
-def _expect(line: bytes, wanted: bytes) -> None:
+def expect(line: bytes, wanted: bytes) -> None:
+    """Claim that an answer begins as it should.
+
+    Raises:
+        NotYet: it does not; says what came.
+    """
     if not line.startswith(wanted):
         raise NotYet(line.decode(errors="replace").strip() or "the connection was closed")
 
 
-def ask_nats(url: str) -> None:
-    """Log in and run ``PING`` (docs.nats.io, client protocol)."""
+@contextlib.contextmanager
+def nats_stream(url: str) -> Iterator[Any]:
+    """Log in (docs.nats.io, client protocol); yield the two directions of the connection."""
     connection, parts = _connected(url, 4222)
     user, password = _credentials(parts)
     options: dict[str, object] = {"verbose": False, "pedantic": False, "lang": "python", "version": "1"}
     if password:
         options.update({"user": user, "pass": password})
     with connection, connection.makefile("rwb") as stream:
-        _expect(stream.readline(), b"INFO")
-        stream.write(b"CONNECT " + json.dumps(options).encode() + b"\r\nPING\r\n")
+        expect(stream.readline(), b"INFO")
+        stream.write(b"CONNECT " + json.dumps(options).encode() + b"\r\n")
+        yield stream
+
+
+def ask_nats(url: str) -> None:
+    """Log in and run ``PING``."""
+    with nats_stream(url) as stream:
+        stream.write(b"PING\r\n")
         stream.flush()
-        _expect(stream.readline(), b"PONG")
+        expect(stream.readline(), b"PONG")
 
 
-def ask_rabbitmq(url: str) -> None:
-    """Log in and open the virtual host (AMQP 0-9-1, sections 2.2.4 and 4.2)."""
+@contextlib.contextmanager
+def rabbitmq_stream(url: str) -> Iterator[Any]:
+    """Log in and open the virtual host (AMQP 0-9-1, sections 2.2.4 and 4.2); yield the two directions."""
     connection, parts = _connected(url, 5672)
     user, password = _credentials(parts)
     host = urllib.parse.unquote(parts.path[1:]) or "/"
     with connection, connection.makefile("rwb") as stream:
         stream.write(b"AMQP\x00\x00\x09\x01")
         stream.flush()
-        _expect_method(stream, (10, 10))  # connection.start
+        expect_method(stream, (10, 10))  # connection.start
         login = f"\0{user}\0{password}".encode()
-        start_ok = struct.pack(">I", 0) + _short("PLAIN") + struct.pack(">I", len(login)) + login
-        _send_method(stream, (10, 11), start_ok + _short("en_US"))
-        limits = _expect_method(stream, (10, 30))  # connection.tune: take what the broker offers
-        _send_method(stream, (10, 31), limits[:8])
-        _send_method(stream, (10, 40), _short(host) + _short("") + b"\x00")
-        _expect_method(stream, (10, 41))  # connection.open-ok
-        _send_method(stream, (10, 50), struct.pack(">H", 200) + _short("") + struct.pack(">HH", 0, 0))
+        start_ok = struct.pack(">I", 0) + short("PLAIN") + struct.pack(">I", len(login)) + login
+        send_method(stream, (10, 11), start_ok + short("en_US"))
+        limits = expect_method(stream, (10, 30))  # connection.tune: take what the broker offers
+        send_method(stream, (10, 31), limits[:8])
+        send_method(stream, (10, 40), short(host) + short("") + b"\x00")
+        expect_method(stream, (10, 41))  # connection.open-ok
+        yield stream
+        send_method(stream, (10, 50), struct.pack(">H", 200) + short("") + struct.pack(">HH", 0, 0))
 
 
-def _short(text: str) -> bytes:
+def ask_rabbitmq(url: str) -> None:
+    """Log in and open the virtual host."""
+    with rabbitmq_stream(url):
+        pass
+
+
+def short(text: str) -> bytes:
+    """Write a short string (AMQP 0-9-1, section 4.2.5.3)."""
     data = text.encode()
     return struct.pack(">B", len(data)) + data
 
 
-def _send_method(stream: Any, method: tuple[int, int], arguments: bytes) -> None:
-    payload = struct.pack(">HH", *method) + arguments
-    stream.write(struct.pack(">BHI", 1, 0, len(payload)) + payload + b"\xce")
+def send_method(stream: Any, method: tuple[int, int], arguments: bytes, *, channel: int = 0) -> None:
+    """Send one method frame: class and method, then its arguments."""
+    send_frame(stream, 1, struct.pack(">HH", *method) + arguments, channel=channel)
+
+
+def send_frame(stream: Any, kind: int, payload: bytes, *, channel: int) -> None:
+    """Send one frame (AMQP 0-9-1, section 4.2.3)."""
+    stream.write(struct.pack(">BHI", kind, channel, len(payload)) + payload + b"\xce")
     stream.flush()
 
 
-def _expect_method(stream: Any, wanted: tuple[int, int]) -> bytes:
-    header = stream.read(7)
-    if len(header) < 7 or header[0] != 1:  # noqa: PLR2004 - the size of a frame header
-        raise NotYet("the connection was closed (log-in refused, or still starting)")
-    payload = stream.read(struct.unpack(">BHI", header)[2] + 1)
-    if len(payload) < 4 or struct.unpack(">HH", payload[:4]) != wanted:  # noqa: PLR2004
+def read_frame(stream: Any) -> tuple[int, bytes]:
+    """Return kind and payload of the next frame that is no heartbeat.
+
+    Raises:
+        NotYet: there is none.
+    """
+    kind, payload = 8, b""
+    while kind == 8:  # noqa: PLR2004 - a heartbeat
+        header = stream.read(7)
+        if len(header) < 7:  # noqa: PLR2004 - the size of a frame header
+            raise NotYet("the connection was closed (log-in refused, or still starting)")
+        kind, _, size = struct.unpack(">BHI", header)
+        payload = stream.read(size + 1)[:-1]
+    return kind, payload
+
+
+def expect_method(stream: Any, wanted: tuple[int, int]) -> bytes:
+    """Read one method and return its arguments.
+
+    Raises:
+        NotYet: another one came, or none.
+    """
+    kind, payload = read_frame(stream)
+    if kind != 1 or len(payload) < 4 or struct.unpack(">HH", payload[:4]) != wanted:  # noqa: PLR2004
         raise NotYet("the broker refused: " + payload[4:200].decode(errors="replace"))
-    arguments: bytes = payload[4:-1]
-    return arguments
+    return payload[4:]
 
 
 def ask_http(url: str) -> None:

@@ -26,7 +26,9 @@ MARK = "TOOLKIT_LEASE"
 RECIPE = "recipe.json"
 """Name of the file, in the data folder of a server, in which its recipe is kept."""
 
-GATE = 'read -r go || exit 0; exec "$@" </dev/null'
+GATE = """trap '' XFSZ; read -r go || exit 0; exec "$@" </dev/null"""
+"""A file that may not grow is then an error (EFBIG), as on a full disk, and not the end of a server that does
+not ignore SIGXFSZ (setrlimit(2)): RabbitMQ, Redis."""
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
 """Servers that this process started: somebody must collect their exit status."""

@@ -253,7 +253,8 @@ def down(store: LeaseStore, environment_id: str) -> None:
 
 def sweep(store: LeaseStore, *, dry_run: bool = False) -> Sweep:
     """Release what dead owners left on this machine."""
-    return sweep_leases(store, releases(store), dry_run=dry_run)
+    ways = {**releases(store), faults.KIND: lambda lease: faults.undo_for_good(store, lease)}
+    return sweep_leases(store, ways, dry_run=dry_run)
 
 
 def sweep_everything(store: LeaseStore, environ: Mapping[str, str], *, dry_run: bool = False) -> Sweep:
@@ -327,7 +328,7 @@ def answers(environment: Environment) -> bool:
 def state_of(endpoint: Endpoint) -> str:
     """Return "ready", or why the service does not answer."""
     try:
-        probe_of(endpoint.kind, endpoint.url)()
+        probe_of(endpoint.kind, endpoint.url, health=endpoint.health)()
     except (NotYet, OSError) as error:
         return str(error) or type(error).__name__
     return "ready"

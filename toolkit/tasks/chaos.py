@@ -19,7 +19,7 @@ from toolkit.services import inspection, processes
 from toolkit.services.environment import Endpoint, redacted
 from toolkit.services.faults.injecting import find_target
 from toolkit.services.faults.model import ACTIONS, is_network
-from toolkit.services.provisioning import state_of
+from toolkit.services.round_trips import round_trip_of
 from toolkit.tasks.door import print_json, task
 from toolkit.tasks.tables import print_table, wide_console
 
@@ -60,7 +60,7 @@ def _told(scenario: ChaosScenario) -> str:
     },
 )
 def run(_context: Context, name: str, *, dry_run: bool = False, json: bool = False) -> None:
-    """Play a scenario on the servers that are up; steady means that each answers a real query."""
+    """Play a scenario on the servers that are up; steady means that a round trip through each works."""
     config = load_config()
     scenario = find_scenario(config.root / config.chaos, name)
     with _breaking(config, scenario) as chaos:
@@ -106,12 +106,13 @@ def _breaking(config: Config, scenario: ChaosScenario) -> Iterator[Chaos]:
         variables = {each.service: each.variable for each in found}
         chaos = Chaos(store, store.owner(), project=root, urls=urls, variables=variables)
         for each in found:
-            chaos.steady(each.service, functools.partial(_answers, each))
+            chaos.steady(f"{each.service} works", functools.partial(_works, each))
         yield chaos
 
 
-def _answers(endpoint: Endpoint) -> bool:
-    return state_of(endpoint) == "ready"
+def _works(endpoint: Endpoint) -> bool:
+    round_trip_of(endpoint.kind, endpoint.url, health=endpoint.health)()
+    return True
 
 
 def _tell(scenario: ChaosScenario, *, as_json: bool) -> None:

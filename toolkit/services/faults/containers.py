@@ -145,6 +145,14 @@ def undo(_store: LeaseStore, lease: Lease, noted: Mapping[str, str]) -> None:
                 each.start()
 
 
+def revive(_store: LeaseStore, lease: Lease, label: str) -> None:
+    """Start the containers of a service again that have ended; nothing for those that run."""
+    with connected(lease.what["host"], timeout=REMOVAL) as client:
+        for each in find(client, lease.id, label):
+            if each.status == "exited":
+                each.start()
+
+
 def _give_back(client: Any, container: Any, limits: Mapping[str, Any]) -> None:
     container.reload()
     now = container.attrs["HostConfig"]

@@ -4,6 +4,7 @@ The lease is written first and forgotten last. So a sweep undoes what a killed p
 the environment undoes before it stops.
 """
 
+import time
 from collections.abc import Mapping
 
 from toolkit.errors import EnvironmentFailed, UsageError
@@ -11,10 +12,15 @@ from toolkit.leases.owners import Owner
 from toolkit.leases.store import Lease, LeaseStore, read_lease
 from toolkit.services.environment import Endpoint, Environment, environments
 from toolkit.services.faults import containers, processes
-from toolkit.services.faults.model import Fault, is_network
+from toolkit.services.faults.model import MAY_KILL, Fault, is_network
+from toolkit.services.probes import probe_of
+from toolkit.services.waiting import NotYet
 
 KIND = "fault"
 """Of the leases."""
+PATIENCE = 20.0
+"""Seconds in which a server that a fault has hit answers or ends after it is undone."""
+PAUSE = 0.05
 
 
 def find_target(
@@ -132,3 +138,51 @@ def undo(store: LeaseStore, lease: Lease) -> None:
         processes.undo(store, target, lease.what)
     else:
         containers.undo(store, target, lease.what)
+
+
+def revive(store: LeaseStore, endpoint: Endpoint) -> None:
+    """Start a server again that died of a fault after that was undone; nothing for one that runs.
+
+    Raises:
+        EnvironmentFailed: it cannot be started.
+    """
+    target = read_lease(store.path(endpoint.lease))
+    if target is None:
+        return
+    if endpoint.runtime == "embedded":
+        processes.revive(store, target)
+    else:
+        containers.revive(store, target, label_of(endpoint))
+
+
+def undo_for_good(store: LeaseStore, lease: Lease) -> None:
+    """Undo a fault whose owner is dead and see that the server outlives it; the release function of a sweep.
+
+    A server whose own owner is dead too is only undone: it goes next.
+
+    Raises:
+        EnvironmentFailed: it could not be undone; keep the lease.
+    """
+    undo(store, lease)
+    target = read_lease(store.path(lease.what["target"]))
+    if target is None or lease.what["action"] not in MAY_KILL or store.judge(target.owner).state == "dead":
+        return
+    endpoint = _endpoint(store, lease)
+    end = time.monotonic() + PATIENCE
+    while endpoint is not None and time.monotonic() < end:
+        try:
+            probe_of(endpoint.kind, endpoint.url, health=endpoint.health)()
+        except (NotYet, OSError):
+            revive(store, endpoint)
+            time.sleep(PAUSE)
+        else:
+            return
+
+
+def _endpoint(store: LeaseStore, lease: Lease) -> Endpoint | None:
+    """Return the server that the fault of a lease hit; None: its environment is not recorded any more."""
+    for environment in environments(store):
+        for endpoint in environment.endpoints:
+            if endpoint.lease == lease.what["target"] and label_of(endpoint) == lease.what["label"]:
+                return endpoint
+    return None

@@ -27,6 +27,9 @@ ACTIONS: dict[Action, str] = {
 SERVER_ACTIONS: tuple[ServerAction, ...] = get_args(ServerAction)
 NETWORK_ACTIONS: tuple[NetworkAction, ...] = get_args(NetworkAction)
 
+MAY_KILL: frozenset[str] = frozenset({"squeeze_memory", "fill_disk"})
+"""Faults that a server may die of, also a moment after they are undone: Erlang first writes a crash dump."""
+
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 

@@ -100,6 +100,11 @@ def undo(store: LeaseStore, server: Lease, noted: Mapping[str, str]) -> None:
     _signal_all(server, signal.SIGCONT)
     for pid in members(server):
         _limit(server, pid, {option: noted[option] for option in LIMITS})
+    revive(store, server)
+
+
+def revive(store: LeaseStore, server: Lease) -> None:
+    """Start a server again that has ended; nothing for one that runs."""
     if not processes.runs(server):
         _forget_locks(server)
         processes.restart(store, server)
