@@ -21,6 +21,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import shutil
 import signal
@@ -33,7 +34,7 @@ import tempfile
 import threading
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ from toolkit.assertions.polling import eventually
 from toolkit.chaos.experiments import Chaos
 from toolkit.config import parse_config
 from toolkit.leases.store import LeaseStore, read_lease
-from toolkit.services.engine import connected, find_engine, labelled_leases
+from toolkit.services.engine import LEASE_LABEL, connected, find_engine, labelled_leases
 from toolkit.services.environment import Endpoint, Environment
 from toolkit.services.faults import containers, processes
 from toolkit.services.faults.model import NETWORK_ACTIONS, SERVER_ACTIONS
@@ -51,7 +52,6 @@ from toolkit.services.probes import ask_http
 from toolkit.services.processes import collect_ended, inside, marked
 from toolkit.services.provisioning import running, sweep
 from toolkit.services.round_trips import round_trip_of
-from toolkit.services.waiting import NotYet
 
 EXAMPLE = Path(__file__).parents[1] / "docs" / "example"
 SERVICES = ("database", "cache", "message_queue", "nats", "api")
@@ -158,7 +158,7 @@ def bites(world: World, chaos: Chaos, action: str, service: str, before: object)
     """Do a fault once and tell whether it can be noticed."""
     url = chaos.url(service)
     begun = pid_of(world, service)
-    with chaos.fault(action, service, **({"share": 1.0} if action == "loss" else {})):
+    with chaos.fault(action, service, **PARAMETERS.get(action, {})):
         if action == "restart":
             return pid_of(world, service) != begun
         if action == "squeeze_cpu" and world.endpoint(service).runtime == "embedded":
@@ -221,7 +221,7 @@ def row(
 ) -> dict[str, Any]:
     """Do one fault many times."""
     problems: list[str] = []
-    bitten = None
+    bitten, refused = None, 0
     with noted(problems):
         bitten = None if kill else bites(world, chaos, action, service, before)
     chaos.recoveries.clear()
@@ -230,9 +230,9 @@ def row(
             if kill:
                 killed(world, chaos, action, service)
             else:
-                with chaos.fault(action, service):
+                with chaos.fault(action, service, **PARAMETERS.get((action, service), {})):
                     if action in STRAINED:
-                        strain(world.endpoint(service))
+                        refused += strain(world.endpoint(service))
             after = world.state(service)
             if after != before:
                 problems.append(f"before {before}, after {after}")
@@ -244,6 +244,7 @@ def row(
         "service": service,
         "action": action,
         "bites": bitten,
+        "refused": refused if action in STRAINED else None,
         "rounds": len(chaos.recoveries),
         "median_s": statistics.median(answered),
         "worst_s": max(answered),
@@ -298,22 +299,24 @@ def killed(world: World, chaos: Chaos, action: str, service: str) -> None:
     chaos.recover(fault, endpoint, lasted=ended - begun, begun=ended)
 
 
-def strain(endpoint: Endpoint) -> None:
-    """Ask a server for much memory and disk. Under a fault it may refuse, or die: it must come back."""
-    with contextlib.suppress(Exception):
+def strain(endpoint: Endpoint) -> bool:
+    """Ask a server for much memory and disk; tell whether it refused, or died: then it must come back."""
+    try:
         STRAINS[endpoint.kind](endpoint.url)
+    except Exception:  # noqa: BLE001 - whatever the client makes of it
+        return True
+    return False
 
 
 def strain_postgres(url: str) -> None:
     import psycopg
 
-    for query in (
-        "DROP TABLE IF EXISTS big",
-        "SELECT length(repeat('x', 100000000))",
-        "CREATE TABLE big AS SELECT repeat(md5(n::text), 60) FROM generate_series(1, 12000) n",
-    ):
-        with contextlib.suppress(psycopg.Error), psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(query)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP TABLE IF EXISTS big")
+        connection.execute(
+            "CREATE TABLE big AS SELECT repeat(md5(n::text), 60) FROM generate_series(1, 12000) n"
+        )
+        connection.execute("SELECT length(repeat('x', 100000000))")
 
 
 def strain_redis(url: str) -> None:
@@ -341,35 +344,46 @@ def strain_rabbitmq(url: str) -> None:
     asyncio.run(publish())
 
 
-def strain_nats(url: str) -> None:
+@contextlib.asynccontextmanager
+async def nats_client(url: str) -> AsyncIterator[Any]:
+    """Connect once; what fails is raised, and not logged beside."""
     import nats
 
     async def quiet(_problem: Exception) -> None:
-        """What fails is raised as well."""
+        """It is raised as well."""
+
+    client = await nats.connect(url, connect_timeout=5, allow_reconnect=False, error_cb=quiet)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+def strain_nats(url: str) -> None:
+    import nats
 
     async def publish() -> None:
-        client = await nats.connect(url, connect_timeout=5, allow_reconnect=False, error_cb=quiet)
-        stream = client.jetstream(timeout=5)
-        with contextlib.suppress(nats.js.errors.NotFoundError):
-            await stream.delete_stream("big")
-        await stream.add_stream(name="big", subjects=["big"])
-        for _ in range(40):
-            await stream.publish("big", bytes(MEGABYTE - 1000))
-        await client.close()
+        async with nats_client(url) as client:
+            stream = client.jetstream(timeout=5)
+            with contextlib.suppress(nats.js.errors.NotFoundError):
+                await stream.delete_stream("big")
+            await stream.add_stream(name="big", subjects=["big"])
+            for _ in range(40):
+                await stream.publish("big", bytes(MEGABYTE - 1000))
 
     asyncio.run(publish())
 
 
 def strain_http(url: str) -> None:
-    def get(_: int) -> None:
-        with contextlib.suppress(OSError, NotYet):
-            ask_http(f"{url}/books?limit=100")
-
     with ThreadPoolExecutor(50) as pool:
-        list(pool.map(get, range(200)))
+        list(pool.map(ask_http, [f"{url}/books?limit=100"] * 200))
 
 
 MEGABYTE = 1 << 20
+PARAMETERS: dict[object, dict[str, Any]] = {
+    "loss": {"share": 1.0},  # to be noticed for certain
+    ("fill_disk", "nats"): {"size": 1},  # its files are smaller than the others'
+}
 STRAINED = ("squeeze_memory", "fill_disk")
 STRAINS: dict[str, Callable[[str], None]] = {
     "postgres": strain_postgres,
@@ -381,73 +395,55 @@ STRAINS: dict[str, Callable[[str], None]] = {
 
 
 class Kept:
-    """Something that a server was given before, and must have after every fault."""
+    """What a server was given and has confirmed: all of it must be there after a fault, and more goes in."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
-        self._make, self._look = {
-            "postgres": (self._make_row, self._row),
-            "rabbitmq": (self._make_message, self._message),
-            "nats": (self._make_stream, self._stream),
-        }.get(endpoint.kind, (lambda: None, lambda: True))
-        self._make()
+        self._url = endpoint.url
+        self._given = 0
+        self._give = {"postgres": self._row, "rabbitmq": self._message, "nats": self._stream}.get(
+            endpoint.kind
+        )
+        self.is_there()
 
-    def is_there(self) -> object:
-        return self._look()
+    def is_there(self) -> bool:
+        """Give one more and count; true when all that was confirmed is there. A cache keeps nothing."""
+        if self._give is None:
+            return True
+        found = self._give()
+        wanted, self._given = self._given, self._given + 1
+        return found > wanted
 
-    def _row(self) -> object:
+    def _row(self) -> int:
         import psycopg
 
-        with psycopg.connect(self._endpoint.url) as connection:
-            return connection.execute("SELECT word FROM kept").fetchall() == [("x",)]
+        with psycopg.connect(self._url, autocommit=True, connect_timeout=10) as connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS kept (word text)")
+            connection.execute("INSERT INTO kept VALUES ('x')")
+            row = connection.execute("SELECT count(*) FROM kept").fetchone()
+            return int(row[0]) if row else 0
 
-    def _make_row(self) -> None:
-        import psycopg
+    def _message(self) -> int:
+        async def publish() -> int:
+            import aio_pika
 
-        with psycopg.connect(self._endpoint.url, autocommit=True) as connection:
-            connection.execute("CREATE TABLE kept (word text); INSERT INTO kept VALUES ('x'); CHECKPOINT")
-
-    def _make_message(self) -> None:
-        asyncio.run(self._rabbitmq(publish=True))
-
-    def _message(self) -> object:
-        return asyncio.run(self._rabbitmq(publish=False)) == 1
-
-    async def _rabbitmq(self, *, publish: bool) -> int:
-        import aio_pika
-
-        connection = await aio_pika.connect(self._endpoint.url, timeout=10)
-        async with connection:
-            channel = await connection.channel(publisher_confirms=True)
-            queue = await channel.declare_queue("kept", durable=True)
-            if publish:
+            async with await aio_pika.connect(self._url, timeout=10) as connection:
+                channel = await connection.channel(publisher_confirms=True)
+                queue = await channel.declare_queue("kept", durable=True)
                 message = aio_pika.Message(b"x", delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
                 await channel.default_exchange.publish(message, routing_key="kept", timeout=10)
-            return int(queue.declaration_result.message_count or 0)
+                return int(queue.declaration_result.message_count or 0) + 1
 
-    def _make_stream(self) -> None:
-        asyncio.run(self._nats(publish=True))
+        return asyncio.run(publish())
 
-    def _stream(self) -> object:
-        return asyncio.run(self._nats(publish=False)) == 1
-
-    async def _nats(self, *, publish: bool) -> int:
-        import nats
-
-        async def quiet(_problem: Exception) -> None:
-            """What fails is raised as well."""
-
-        client = await nats.connect(
-            self._endpoint.url, connect_timeout=5, allow_reconnect=False, error_cb=quiet
-        )
-        try:
-            stream = client.jetstream(timeout=5)
-            if publish:
-                await stream.add_stream(name="kept", subjects=["kept"])
+    def _stream(self) -> int:
+        async def publish() -> int:
+            async with nats_client(self._url) as client:
+                stream = client.jetstream(timeout=5)
+                await stream.add_stream(name="kept", subjects=["kept"])  # the same again is no error
                 await stream.publish("kept", b"x")
-            return int((await stream.stream_info("kept")).state.messages)
-        finally:
-            await client.close()
+                return int((await stream.stream_info("kept")).state.messages)
+
+        return asyncio.run(publish())
 
 
 class Surroundings:
@@ -455,6 +451,7 @@ class Surroundings:
 
     def __init__(self, folder: Path, host: str) -> None:
         self._host = host
+        self._words: set[str] = set()
         self.project, self.temporary, self.state = (folder / name for name in ("project", "tmp", "state"))
         for each in (self.project, self.temporary):
             each.mkdir()
@@ -477,8 +474,8 @@ class Surroundings:
         }
 
     def shared(self) -> set[str]:
-        """Return what others use too: rules of the network, shared memory that no process has, containers."""
-        found: set[str] = set()
+        """Return what others use too: rules of the network, and shared memory that no process has."""
+        found = {f"shared memory {name}" for name in forgotten_memory()}
         for command in (
             ["iptables-save"],
             ["ip6tables-save"],
@@ -486,19 +483,29 @@ class Surroundings:
             ["tc", "filter", "show"],
         ):
             if shutil.which(command[0]):
-                lines = subprocess.run(
-                    command, check=False, capture_output=True, text=True
-                ).stdout.splitlines()
-                found |= {f"{command[0]}: {line}" for line in lines if not line.startswith(("#", ":"))}
-        return found | {f"shared memory {name}" for name in forgotten_memory()} | self._on_engine()
+                done = subprocess.run(command, check=False, capture_output=True, text=True)
+                found |= {f"{command[0]}: {line}" for line in done.stdout.splitlines() if self._counts(line)}
+        return found
 
-    def _on_engine(self) -> set[str]:
-        if not self._host:
-            return set()
-        with connected(self._host, timeout=60) as client:
-            kinds = {"container": client.containers.list(all=True, ignore_removed=True)}
-            kinds |= {"network": client.networks.list(), "volume": client.volumes.list()}
-            return {f"{kind} {each.name}" for kind, found in kinds.items() for each in found}
+    def _counts(self, rule: str) -> bool:
+        """Tell whether a rule is no remark and not what the engine has for somebody else's containers."""
+        of_engine = any(word in rule for word in ("br-", "veth", "DOCKER", "docker0", "172."))
+        return not rule.startswith(("#", ":")) and (
+            not of_engine or any(word in rule for word in self._words)
+        )
+
+    def note(self, environment: Environment, store: LeaseStore) -> None:
+        """Note by what the engine's rules for our containers are known: ports and bridges."""
+        self._words |= {
+            f"--dport {each.port} " for each in environment.endpoints if each.runtime == "compose"
+        }
+        if self._host:
+            with connected(self._host, timeout=60) as client:
+                for lease in store.leases():
+                    filters = {"label": f"{LEASE_LABEL}={lease.id}"}
+                    self._words |= {f"br-{each.id[:12]}" for each in client.networks.list(filters=filters)}
+            if not self.shared() - self._before:
+                raise RuntimeError("the rules of our own containers are not recognised")
 
     def left_over(self, store: LeaseStore, leases: list[str]) -> list[str]:
         """Return what is still there when everything should be gone."""
@@ -544,6 +551,7 @@ def measured(runtime: str, chosen: argparse.Namespace) -> dict[str, Any]:
         with LeaseStore(around.state) as store:
             with running(config, services, runtime=runtime, environ=environ, store=store) as environment:  # type: ignore[arg-type]
                 leases = {lease.id for lease in store.leases()}
+                around.note(environment, store)
                 world = World(folder, store, environment)
                 actions = chosen.actions.split(",")
                 rows = list(rounds(world, services, actions, repeat=chosen.repeat, kill=chosen.killed))
@@ -605,6 +613,7 @@ def main() -> None:
     parser.add_argument("--actions", default=every, help=f"of {every} (all)")
     parser.add_argument("--killed", action="store_true", help="kill who does the fault; a sweep undoes it")
     chosen = parser.parse_args()
+    logging.getLogger("aiormq").addHandler(logging.NullHandler())  # what fails is raised as well
     result: dict[str, Any] = {}
     with echo() as port:
         direct = round_trip(port)
@@ -630,14 +639,15 @@ def show(result: Mapping[str, Any]) -> None:
         if "skipped" in found:
             print(f"{runtime}: not measured: {found['skipped']}")
             continue
-        print(f"{runtime}: answered after, well after (median, worst, in s), bites, rounds, not as before")
+        print(f"{runtime}: answered, well after (median, worst, s), bites, refused, rounds, not as before")
         for row in found["rows"]:
             times = "".join(
                 f"{row[key]:8.3f}" for key in ("median_s", "worst_s", "well_median_s", "well_worst_s")
             )
             bites = {True: "yes", False: "NO", None: "-"}[row["bites"]]
+            refused = "-" if row["refused"] is None else str(row["refused"])
             print(
-                f"  {row['service']:13s} {row['action']:14s} {times} {bites:>4s} "
+                f"  {row['service']:13s} {row['action']:14s} {times} {bites:>4s} {refused:>3s} "
                 f"{row['rounds']:3d} {row['not_as_before']:3d}"
             )
         print(f"  left over: {', '.join(found['left_over']) or 'nothing'}")
