@@ -1,20 +1,24 @@
 """Does ``toolkit init`` fit projects of other people, whatever their shape?
 
 Takes source archives from the package index, makes a git repository of each, runs ``toolkit init`` and then
-``nox -s unit``, without a hand edit. Proven is that the session passes, that it ran as many tests as plain
-pytest finds, and that git sees only new files and one table at the end of pyproject.toml.
+``nox -s unit``, without a hand edit. Proven is that the session passes, that it ran at least as many tests as
+the project is known to have, that each test that did not pass has its reason in the report (skipped, expected
+to fail), and that git sees only new files and one table at the end of pyproject.toml.
 
-    uv run benchmarks/adoption.py [--shape src flat …] [--python 3.12] [--json]
+    uv run benchmarks/adoption.py [--shape src flat …] [--python 3.11 3.12 3.13] [--json]
 """
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import msgspec
 
@@ -60,6 +64,8 @@ class Adopted(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int
     passed: int
     tests: int
+    others: dict[str, int]
+    """Why a test did not simply pass, as the report says → how many."""
     table: tuple[str, ...]
     """The lines that were added to pyproject.toml."""
     new: tuple[str, ...]
@@ -73,8 +79,13 @@ class Adopted(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def proven(self) -> bool:
         """Whether everything that is claimed was seen."""
-        fine = self.exit_code == 0 and self.tests >= SHAPES[self.shape].least
+        fine = self.exit_code == 0 and self.tests >= SHAPES[self.shape].least and not self.unexplained
         return fine and not self.changed and set(self.new) <= NEW
+
+    @property
+    def unexplained(self) -> int:
+        """Tests that neither passed nor have a reason."""
+        return self.tests - self.passed - sum(self.others.values())
 
 
 NEW = {"noxfile.py", "tasks.py", "pyproject.toml"}
@@ -124,7 +135,8 @@ def adopt(shape: Shape, root: Path, python: str) -> Adopted:
         check=False,
     )
     seconds = time.monotonic() - between
-    summary = load_config(root, {}).reports_dir / "summary.json"
+    reports = load_config(root, {}).reports_dir
+    summary = reports / "summary.json"
     counts = json.loads(summary.read_text(encoding="utf-8"))["summary"] if summary.is_file() else {}
     added = _added(root)
     status = [line.split(maxsplit=1) for line in _git(root, "status", "--porcelain").splitlines()]
@@ -137,6 +149,7 @@ def adopt(shape: Shape, root: Path, python: str) -> Adopted:
         exit_code=done.returncode,
         passed=counts.get("passed", 0),
         tests=sum(counts.get(word, 0) for word in ("passed", "failed", "skipped", "errors")),
+        others=reasons(reports / "junit.xml"),
         table=tuple(added),
         new=tuple(path for state, path in status if state == "??"),
         changed=tuple(changed),
@@ -144,6 +157,20 @@ def adopt(shape: Shape, root: Path, python: str) -> Adopted:
         nox_seconds=round(seconds, 1),
         output="" if done.returncode == 0 else done.stdout[-4000:],
     )
+
+
+def reasons(report: Path) -> dict[str, int]:
+    """Count why tests did not simply pass: kind and reason, numbers as ``N``; the most frequent first."""
+    found: Counter[str] = Counter()
+    for case in ET.parse(report).iter("testcase") if report.is_file() else ():
+        for word in ("skipped", "failure", "error"):
+            element = case.find(word)
+            if element is not None:
+                kind = "expected to fail" if element.get("type") == "pytest.xfail" else word
+                reason = re.sub(r"\d+", "N", (element.get("message") or "no reason given").strip())
+                found[f"{kind}: {reason.splitlines()[0][:90]}"] += 1
+                break
+    return dict(found.most_common())
 
 
 def _added(root: Path) -> list[str]:
@@ -155,11 +182,12 @@ def _added(root: Path) -> list[str]:
     return [row for row in lines if row.strip()]
 
 
-def prove(shapes: list[str], python: str, folder: Path) -> Iterator[Adopted]:
-    """Yield one proof per shape."""
+def prove(shapes: list[str], pythons: list[str], folder: Path) -> Iterator[Adopted]:
+    """Yield one proof per shape and Python, each from the archive as it was published."""
     for name in shapes:
-        root = prepare(SHAPES[name], folder / name)
-        yield adopt(SHAPES[name], root, python)
+        for python in pythons:
+            root = prepare(SHAPES[name], folder / f"{name}-{python}")
+            yield adopt(SHAPES[name], root, python)
 
 
 def main() -> int:
@@ -168,7 +196,9 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--shape", nargs="+", choices=SHAPES, default=list(SHAPES))
-    parser.add_argument("--python", default="all", help="3.11, 3.12 …; all: every Python of the project")
+    parser.add_argument(
+        "--python", nargs="+", default=["all"], help="3.11, 3.12 …; all: every Python of the project"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON lines only")
     options = parser.parse_args()
     failed = 0
@@ -183,8 +213,11 @@ def line(proof: Adopted) -> str:
     """Return what is told of one project."""
     verdict = "proven" if proof.proven else f"NOT PROVEN: {proof.changed} {proof.new}\n{proof.output}"
     seconds = f"init {proof.init_seconds} s, nox {proof.nox_seconds} s"
-    told = f"{proof.shape:9} {', '.join(proof.projects)}: {proof.passed} of {proof.tests} passed, {seconds}"
-    return f"{told}: {verdict}" + "".join(f"\n    {row}" for row in proof.table)
+    where = f"{proof.shape:9} {', '.join(proof.projects)} on {proof.python}"
+    told = f"{where}: {proof.passed} of {proof.tests} passed, {seconds}: {verdict}"
+    rest = [f"{count} {reason}" for reason, count in proof.others.items()]
+    rest += [f"{proof.unexplained} NOT EXPLAINED"] if proof.unexplained else []
+    return told + "".join(f"\n    {row}" for row in (*rest, *proof.table))
 
 
 if __name__ == "__main__":
