@@ -4,16 +4,18 @@ Each result is kept with its date, command and machine under ``.toolkit/evidence
 measured in pieces; the page is written of all that are there. A figure that a benchmark did not deliver is an
 error, not an empty line.
 
-    uv run benchmarks/evidence.py                        # everything; takes an hour or two
+    uv run benchmarks/evidence.py --histories *.csv.gz   # everything; takes an hour or two
     uv run benchmarks/evidence.py --quick                # small forms: minutes, and it says so on the page
     uv run benchmarks/evidence.py --only balance plugin  # these anew, the others as they are kept
+    uv run benchmarks/evidence.py --missing              # only what is not kept yet: after an interruption
     uv run benchmarks/evidence.py --page                 # measure nothing, write the page
-    uv run benchmarks/evidence.py --histories FOLDER     # public CI histories for order and prediction
+
+``--histories`` names public CI histories (columns as in ``prediction.py``) for order and prediction; without
+it that claim is left out and said to be.
 """
 
 import argparse
 import datetime as dt
-import fnmatch
 import json
 import os
 import platform
@@ -22,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,152 +33,12 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import third_party
+from benchmarks.evidence_claims import CLAIMS, Claim
+from benchmarks.evidence_figures import Row, table
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / ".toolkit" / "evidence"
 PAGE = ROOT / "docs" / "evidence.md"
-
-
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that the project says about itself, and how it is measured."""
-
-    name: str
-    says: str
-    target: str
-    script: str
-    full: tuple[str, ...] = ()
-    """Arguments; ``{tomlkit}`` and the like become unpacked source archives, ``{histories}`` a folder."""
-    quick: tuple[str, ...] = ()
-    lines: bool = False
-    """Whether it prints a line of JSON for each row."""
-    packages: tuple[str, ...] = ()
-    """What the script is compared with; installed for it alone."""
-    figures: tuple[str, ...] = ()
-    """Patterns of paths in its JSON, parts joined by `` / ``; each must match."""
-
-
-CLAIMS = (
-    Claim(
-        name="selection",
-        says="Selection by what tests depend on misses no failing test; what it runs for that stands beside.",
-        target="no miss, and less than everything; beside pytest-testmon",
-        script="selection.py",
-        full=("tomlkit={tomlkit}", "click={click}", "--mutants", "24", "--json"),
-        quick=("tomlkit={tomlkit}", "--mutants", "4", "--json"),
-        packages=("pytest-testmon", "pyyaml"),
-        figures=("* / summary / *",),
-    ),
-    Claim(
-        name="balance",
-        says="Work is spread evenly over workers: makespan / lower bound, 1.00 cannot be beaten.",
-        target="below pytest-split and xdist's schedulers",
-        script="balance.py",
-        full=("--project", "click", "tomlkit", "packaging", "--json"),
-        quick=("--project", "tomlkit", "--workers", "2", "8", "--json"),
-        packages=("pytest-split",),
-        figures=("suites / * / ratios / *",),
-    ),
-    Claim(
-        name="prediction",
-        says="Tests that are likely to fail run first (APFD), and the probabilities are calibrated (ECE).",
-        target="better than random and than recent failures first; ECE below 0.05",
-        script="prediction.py",
-        full=("{histories}", "--part", "held-out", "--json"),
-        quick=("{histories}", "--part", "held-out", "--seeds", "1", "--json"),
-        packages=("numpy", "scikit-learn"),
-        figures=("* / methods / * / *APFD*", "* / calibration / *"),
-    ),
-    Claim(
-        name="speedup",
-        says="Workers and selection save time against everything serially in one process.",
-        target="60 % with everything run, 90 % on a typical change",
-        script="speedup.py",
-        full=("--json",),
-        quick=("--project", "tomlkit", "--changes", "3", "--repeat", "1", "--json"),
-        figures=("* / ways / * / saved", "* / ways / typical change / tests run"),
-    ),
-    Claim(
-        name="flaky",
-        says="Flaky tests are found; regressions and outages are not called flaky (simulated).",
-        target="precision and recall above 0.95",
-        script="flaky.py",
-        full=("--json",),
-        quick=("--projects", "2", "--tests", "200", "--runs", "100", "--json"),
-        figures=(
-            "* / * / precision",
-            "* / * / recall",
-            "* / * / regressions called flaky",
-            "* / * / outages called flaky",
-        ),
-    ),
-    Claim(
-        name="counts",
-        says="Third-party projects, unchanged, count the same through the toolkit as with plain pytest.",
-        target="all counts equal",
-        script="third_party.py",
-        full=("--json",),
-        quick=("--project", "itsdangerous", "--python", "3.12", "--workers", "2", "--json"),
-        lines=True,
-        figures=("* / plain / *", "* / counted / *"),
-    ),
-    Claim(
-        name="adoption",
-        says="`toolkit init`, then `nox -s unit`, works in projects of six shapes without a hand edit.",
-        target="exit code 0, nothing changed but one table",
-        script="adoption.py",
-        full=("--python", "3.12", "--json"),
-        quick=("--python", "3.12", "--shape", "unittest", "--json"),
-        lines=True,
-        figures=("* / exit_code", "* / tests", "* / passed"),
-    ),
-    Claim(
-        name="plugin",
-        says="Having the plugin installed costs next to nothing.",
-        target="import below 60 ms over bare pytest",
-        script="plugin_import.py",
-        full=("--repeat", "25", "--json"),
-        quick=("--repeat", "5", "--json"),
-        figures=("import_*", "*_adds_cpu_ms"),
-    ),
-    Claim(
-        name="services",
-        says="Real servers are up in fractions of a second, also without Docker.",
-        target="quicker than pytest-postgresql's",
-        script="services.py",
-        full=("--only", "embedded", "--repeat", "7", "--json"),
-        quick=("--only", "embedded", "--repeat", "3", "--json"),
-        packages=("pytest-postgresql",),
-        figures=("embedded / *",),
-    ),
-    Claim(
-        name="databases",
-        says="A database of one's own, with proof of ownership, costs no more than a bare copy.",
-        target="ours / bare at most 1",
-        script="databases.py",
-        full=("--only", "clone,setup", "--json"),
-        quick=("--only", "clone", "--repeat", "3", "--json"),
-        packages=("pytest-postgresql",),
-        figures=("clone / *",),
-    ),
-    Claim(
-        name="cleanup",
-        says="Cleanup never takes a database of a living run, and leaves none of a dead one.",
-        target="lost 0, left 0",
-        script="cleanup_race.py",
-        full=("--iterations", "200", "--json"),
-        quick=("--iterations", "5", "--json"),
-        figures=("runs killed", "clones made", "cleanups", "lost", "left", "errors"),
-    ),
-    Claim(
-        name="environments",
-        says="Many runs on one machine at once, each with its own real servers: none fails, nothing is left.",
-        target="none fails; 99.9 % need the full form, many times",
-        script="concurrency.py",
-        full=("--runs", "16", "--json"),
-        quick=("--runs", "2", "--json"),
-        figures=("runs", "failed", "left", "servers started", "of them at addresses of their own"),
-    ),
-)
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,14 +55,16 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     report: Any
 
 
-def measure(claim: Claim, *, quick: bool, histories: str, folder: Path) -> Result:
+def measure(claim: Claim, *, quick: bool, histories: Sequence[Path], folder: Path) -> Result:
     """Run the benchmark of a claim.
 
     Raises:
         RuntimeError: it delivered no JSON; shows the end of what it printed.
     """
     where = machine()
-    arguments = [_filled(word, histories, folder) for word in (claim.quick if quick else claim.full)]
+    wanted = claim.quick if quick else claim.full
+    files = [str(path.resolve()) for path in histories]
+    arguments = [each for word in wanted for each in _filled(word, files, folder)]
     script = str(Path(__file__).with_name(claim.script))
     packages = [word for name in claim.packages for word in ("--with", name)]
     command = ["uv", "run", "--no-sync", *packages, "python", script, *arguments]
@@ -211,7 +75,7 @@ def measure(claim: Claim, *, quick: bool, histories: str, folder: Path) -> Resul
     report = read_report(done.stdout, lines=claim.lines)
     if report is None:
         raise RuntimeError(f"{claim.name}: exit code {done.returncode}, no JSON\n{done.stderr[-3000:]}")
-    shown = claim.quick if quick else claim.full
+    shown = [each for word in wanted for each in _shown(word, histories)]
     return Result(
         name=claim.name,
         command=" ".join(["uv run", *packages, f"benchmarks/{claim.script}", *shown]),
@@ -225,15 +89,23 @@ def measure(claim: Claim, *, quick: bool, histories: str, folder: Path) -> Resul
     )
 
 
-def _filled(word: str, histories: str, folder: Path) -> str:
+def _filled(word: str, histories: Sequence[str], folder: Path) -> Sequence[str]:
+    """Return the arguments that a word stands for."""
     if word == "{histories}":
         return histories
     for name, project in third_party.PROJECTS.items():
         if f"{{{name}}}" in word:
             place = folder / name
             root = place if place.is_dir() else third_party.unpack(project, folder).rename(place)
-            return word.replace(f"{{{name}}}", str(root))
-    return word
+            return [word.replace(f"{{{name}}}", str(root))]
+    return [word]
+
+
+def _shown(word: str, histories: Sequence[Path]) -> Sequence[str]:
+    """Return how a word is shown to those who want to do the same: names without folders of this machine."""
+    if word == "{histories}":
+        return [path.name for path in histories]
+    return [word.replace("{", "").replace("}", "")]
 
 
 def read_report(text: str, *, lines: bool = False) -> Any:
@@ -258,48 +130,29 @@ def machine() -> str:
     return f"{system}, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}"
 
 
-def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """Yield path and value of everything in a report that is no container; of a list of names its length."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from leaves(inner, (*path, str(key)))
-    elif isinstance(value, list) and value and isinstance(value[0], dict):
-        for place, inner in enumerate(value):
-            yield from leaves(inner, (*path, _title(inner, place)))
-    else:
-        yield " / ".join(path), len(value) if isinstance(value, list) else value
-
-
-def _title(row: dict[str, Any], place: int) -> str:
-    words = [
-        str(row[key]) for key in ("shape", "project", "python", "workers") if isinstance(row.get(key), str)
-    ]
-    return " ".join(words) or str(place)
-
-
-def figures(claim: Claim, report: Any) -> list[tuple[str, Any]]:
-    """Return the figures of a claim.
+def rows_of(claim: Claim, report: Any) -> list[Row]:
+    """Return the lines of a claim.
 
     Raises:
-        RuntimeError: a pattern matches nothing: the benchmark has changed, or it measured nothing.
+        RuntimeError: something is not in the report: the benchmark has changed, or it measured nothing.
     """
-    everything = list(leaves(report))
-    for pattern in claim.figures:
-        if not any(fnmatch.fnmatch(path, pattern) for path, _ in everything):
-            raise RuntimeError(f"{claim.name}: nothing matches {pattern!r} in the report of {claim.script}")
-    return [
-        (path, value)
-        for path, value in everything
-        if any(fnmatch.fnmatch(path, pattern) for pattern in claim.figures)
-    ]
+    try:
+        rows = list(claim.rows(report))
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise RuntimeError(
+            f"{claim.name}: not in the report of {claim.script}: {type(error).__name__} {error}"
+        ) from error
+    if not rows:
+        raise RuntimeError(f"{claim.name}: the report of {claim.script} is empty")
+    return rows
 
 
 def page(results: Sequence[Result]) -> str:
     """Write the page: a section for each claim, in the order of the claims."""
     found = {result.name: result for result in results}
-    parts = [HEAD]
+    parts = [HEAD, _overview(found)]
     for claim in CLAIMS:
-        parts.append(f"## {claim.name.capitalize()}\n\n{claim.says} Wanted: {claim.target}.\n\n")
+        parts.append(f"## {claim.name.capitalize()}\n\n{claim.says}\n\n")
         result = found.get(claim.name)
         parts.append("Not measured yet.\n\n" if result is None else _section(claim, result))
     return "".join(parts).rstrip() + "\n"
@@ -308,37 +161,42 @@ def page(results: Sequence[Result]) -> str:
 HEAD = """\
 # Evidence
 
-What this project says about itself, measured. All of it was written by one command, `benchmarks/evidence.py`;
-each section can be made anew by the command in it. Read times as proportions: what is compared ran in turn,
-on one machine. A load above the number of cores means that the machine was busy with something else: then
-time that parallel work saves is not seen. "Small form" means fewer repetitions or fewer projects than the
-full benchmark has: the direction can be trusted, the last digit cannot.
+What this project says about itself, measured, beside what one would use instead, with the goal and whether it
+was reached. All of it was written by one command, `uv run benchmarks/evidence.py`; each section can be made
+anew by the command in it, or by `benchmarks/evidence.py --only NAME`.
+
+Read times as proportions: what is compared ran in turn, on one machine. A load above the number of cores
+means that the machine was busy with something else: then time that parallel work saves is not seen. "Small
+form" means fewer repetitions or fewer projects than the full benchmark has: the direction can be trusted, the
+last digit cannot.
 
 <!-- Written by benchmarks/evidence.py: do not edit. -->
 
 """
 
 
-def _section(claim: Claim, result: Result) -> str:
-    form = ", small form" if result.quick else ""
-    ended = (
-        ""
-        if result.exit_code == 0
-        else f" **It ended with code {result.exit_code}: the claim did not hold.**"
-    )
-    lines = [
-        f"{result.date}, commit {result.commit}, {result.machine}, {result.seconds:.0f} s{form}.{ended}\n",
-        f"```shell\n{result.command}\n```\n",
-        "| figure | value |\n|---|---|",
-        *(f"| {path.replace('|', '¦')} | {_shown(value)} |" for path, value in figures(claim, result.report)),
-    ]
+def _overview(found: Mapping[str, Result]) -> str:
+    """Write one line for each claim: how many of its goals were reached."""
+    lines = ["| claim | goals reached |", "|---|---|"]
+    for claim in CLAIMS:
+        title = f"[{claim.name.capitalize()}](#{claim.name})"
+        result = found.get(claim.name)
+        verdicts = [row.met for row in rows_of(claim, result.report) if row.met is not None] if result else []
+        told = f"{sum(verdicts)} of {len(verdicts)}" if verdicts else "not measured yet"
+        lines.append(f"| {title}: {claim.says} | {told} |")
     return "\n".join(lines) + "\n\n"
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
-    return str(value).replace("|", "¦")
+def _section(claim: Claim, result: Result) -> str:
+    form = ", small form" if result.quick else ""
+    lines = [
+        table(rows_of(claim, result.report)) + "\n",
+        f"{result.date}, commit {result.commit}, {result.machine}; took {result.seconds:.0f} s{form}.\n",
+        f"```shell\n{result.command}\n```\n",
+    ]
+    if result.exit_code:
+        lines.insert(0, f"**The benchmark ended with code {result.exit_code}: the claim did not hold.**\n")
+    return "\n".join(lines) + "\n"
 
 
 def load_kept() -> list[Result]:
@@ -354,7 +212,15 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=[claim.name for claim in CLAIMS], help="these claims")
     parser.add_argument("--quick", action="store_true", help="small forms")
     parser.add_argument("--page", action="store_true", help="measure nothing")
-    parser.add_argument("--histories", default="", help="a CSV of a public CI history, for the prediction")
+    parser.add_argument("--missing", action="store_true", help="only what is not kept yet")
+    parser.add_argument(
+        "--histories",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="CSV",
+        help="public CI histories, for prediction",
+    )
     parser.add_argument("--output", type=Path, default=PAGE)
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     options = parser.parse_args()
@@ -363,7 +229,8 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="evidence-"))
     try:
         for claim in CLAIMS:
-            if options.page or (options.only and claim.name not in options.only):
+            kept = options.missing and (KEPT / f"{claim.name}.json").is_file()
+            if options.page or kept or (options.only and claim.name not in options.only):
                 continue
             if "{histories}" in claim.full and not options.histories:
                 print(f"{claim.name}: left out, it needs --histories", file=sys.stderr)
@@ -387,7 +254,7 @@ def _measured(claim: Claim, options: argparse.Namespace, folder: Path) -> list[s
     """Measure one claim and keep the result; return its name when it could not be measured."""
     try:
         result = measure(claim, quick=options.quick, histories=options.histories, folder=folder)
-        figures(claim, result.report)
+        rows_of(claim, result.report)
     except RuntimeError as error:
         print(error, file=sys.stderr)
         return [claim.name]
