@@ -130,4 +130,12 @@ CLAIMS = (
         quick=("--runs", "2", "--json"),
         rows=evidence_figures.environments,
     ),
+    Claim(
+        name="load",
+        says="The sample application answers quickly under its documented load, on real servers.",
+        script="sample_api.py",
+        full=("--repeat", "5", "--json"),
+        quick=("--repeat", "1", "--duration", "10", "--json"),
+        rows=evidence_figures.load,
+    ),
 )

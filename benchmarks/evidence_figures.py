@@ -283,6 +283,20 @@ def environments(report: Any) -> Iterator[Row]:
     )
 
 
+def load(report: Any) -> Iterator[Row]:
+    what = f"sample API, {report['books']} books, {short(report['requests per second'])} requests per second"
+    limit = report["limit of p99 (ms)"]
+    yield Row(
+        what=f"{what}: 99 % of answers within",
+        ours=f"{short(report['p99 (ms)'])} ms",
+        others=f"half of them within {short(report['median (ms)'])} ms",
+        goal=f"at most {short(limit)} ms",
+        met=report["p99 (ms)"] <= limit,
+    )
+    errors = report["errors"]
+    yield Row(what=f"{what}: wrong or missing answers", ours=str(errors), goal="0", met=errors == 0)
+
+
 def table(rows: Sequence[Row]) -> str:
     """Write rows as a table of Markdown; columns in which nothing stands are left out."""
     cells = [(row.what, row.ours, row.others, row.goal, _verdict(row)) for row in rows]
