@@ -47,7 +47,7 @@ def listed(found: Mapping[str, float], write: Callable[[float], str] = short) ->
 def selection(report: Any) -> Iterator[Row]:
     for project, found in report.items():
         ours, theirs = found["summary"]["ours"], found["summary"]["testmon"]
-        of = f"of {ours['failing tests']} tests that failed after {ours['edits']} edits"
+        of = f"of {ours['tests that had to run']} tests that had to run after {ours['edits']} edits"
         yield Row(
             what=f"{project}: left out {of}",
             ours=str(ours["missed"]),

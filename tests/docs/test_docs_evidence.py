@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from benchmarks import evidence, evidence_figures
@@ -161,6 +162,10 @@ def test_what_is_kept_is_not_measured_again_where_only_the_missing_is_wanted(
     assert measured(monkeypatch, tmp_path, "--only", "cleanup") == ["cleanup"]
     assert measured(monkeypatch, tmp_path, "--only", "prediction", "--histories", "x.csv") == ["prediction"]
     assert not (tmp_path / "prediction.json").exists()  # its report had no figures
+    (tmp_path / "cleanup.json").write_bytes(msgspec.json.encode(result({"lost": 0}, name="cleanup")))
+    assert measured(monkeypatch, tmp_path, "--page") == []
+    assert "cleanup.json: is out of date, measure again" in capsys.readouterr().err
+    assert measured(monkeypatch, tmp_path, "--missing") == ["cleanup"]
     assert "databases of dead runs left" in (tmp_path / "page.md").read_text(encoding="utf-8")
 
 
