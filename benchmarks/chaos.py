@@ -339,7 +339,7 @@ def strain_rabbitmq(url: str) -> None:
                 message = aio_pika.Message(
                     bytes(8 * MEGABYTE), delivery_mode=aio_pika.DeliveryMode.PERSISTENT
                 )
-                await channel.default_exchange.publish(message, routing_key="big", timeout=10)
+                await channel.default_exchange.publish(message, routing_key="big", timeout=3)
 
     asyncio.run(publish())
 
