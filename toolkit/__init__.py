@@ -21,7 +21,8 @@ The map. Each folder serves one of the four words; a module imports only from li
                                          .forecast: what the history says; .state: all of it at once)
     smells                               (beside analysis) what makes tests say less than they seem
     scenarios                            real test data from the real schema, and its removal
-    performance                          what a block of code costs, and what it may; benchmarks by commit
+    performance                          what a block of code costs, and what it may; benchmarks by commit;
+                                         profiles of slow tests
     load                                 load on a running API, by the clock, and its verdict
     security                             attacks on an API, and what its answers must be like
     chaos                                breaking real servers on purpose, with proof that all comes back

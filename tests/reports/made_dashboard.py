@@ -10,6 +10,7 @@ from toolkit.reports.dashboard.facts import (
     CoverageFacts,
     FuzzFacts,
     LoadFacts,
+    ProfileFacts,
     ServiceFacts,
     StrainFacts,
 )
@@ -145,6 +146,11 @@ COMPARED = Compared(base="c4" * 10, head="c5" * 10, ratio=1.2, low=1.1, high=1.3
 JUDGED = Judged(limit=lambda name: 0.005 if "total" in name else None, compared={BENCHMARKS[1]: COMPARED})
 
 
+PROFILE = ProfileFacts(
+    test=NodeId(BENCHMARKS[0]), kind="memory", page="./profiles/a-memory.html", seconds=3.5, made=EPOCH
+)
+
+
 def made_sources(folder: Path) -> Sources:
     """Make everything that the shop's dashboard is made of."""
     with filled(folder) as history:
@@ -156,4 +162,5 @@ def made_sources(folder: Path) -> Sources:
             services=SERVICES,
             strain=STRAIN,
             judged=JUDGED,
+            profiles=(PROFILE,),
         )

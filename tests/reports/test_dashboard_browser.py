@@ -202,6 +202,9 @@ def test_a_benchmark_has_a_page_with_its_trend(seen: Seen, shop: str) -> None:
     tab.keyboard.press("Escape")
     tab.wait_for_selector("#benchmarks input")
     seen.show("test/" + urllib.parse.quote("tests/test_cart.py::test_total", safe=""))
+    link = tab.get_by_role("link", name="Profile of its memory")
+    assert link.get_attribute("href") == "./profiles/a-memory.html"
+    assert "when it took 3.5 s" in tab.locator("#main").inner_text()
     tab.get_by_role("link", name="Its medians from commit to commit").click()
     tab.wait_for_selector("#benchmarks-title.node")
     seen.show("benchmarks/no%3A%3Asuch")

@@ -53,6 +53,15 @@ def test_benchmarks_of_a_part_are_not_taken_for_all(tmp_path: Path) -> None:
     assert report("tests/test_one.py") == report("-k", "one") == "benchmarks-partial.json"
 
 
+def test_profiles_of_slow_tests_are_asked_for(tmp_path: Path) -> None:
+    command = pytest_command(config_of(tmp_path), Profile(profile_slow=2.5, profiler="memory"))
+    assert [word for word in command if word.startswith("--profile")] == [
+        "--profile-slow=2.5",
+        "--profiler=memory",
+    ]
+    assert not any(word.startswith("--profile") for word in pytest_command(config_of(tmp_path), Profile()))
+
+
 def test_words_stand_first(tmp_path: Path) -> None:
     """A word later on may be the value of an option: `-k debug` is no wish for debugging."""
     command = pytest_command(config_of(tmp_path), Profile(), ["failfast", "verbose", "-k", "debug"])

@@ -97,6 +97,12 @@ def test_the_toolkit_under_test_is_installed_once(tmp_path: Path) -> None:
     assert made == ["-e", ".[test]"]
 
 
+def test_profiling_brings_its_extra(tmp_path: Path) -> None:
+    config = Config(root=tmp_path, project="nox-invoke-toolkit")
+    made = install_arguments(config, Profile(profile_slow=1.0), {"project": {}})
+    assert made[:2] == ["-e", ".[test,profiling]"]
+
+
 def test_benchmarks_bring_their_plugin(tmp_path: Path) -> None:
     made = install_arguments(Config(root=tmp_path), Profile(), {}, benchmarks=True)
     assert any(argument.startswith("pytest-benchmark") for argument in made)

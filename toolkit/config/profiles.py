@@ -47,6 +47,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """How many slow tests the terminal lists."""
     benchmarks: Literal["off", "on", "only"] = "off"
     """Tests of pytest-benchmark: run once as plain tests, measured, or nothing else is run."""
+    profile_slow: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    """Profile tests that take so many seconds by the history, 0: every test; None: none."""
+    profiler: Literal["time", "memory"] = "time"
+    """What is followed then: time (pyinstrument) or memory (memray)."""
     order: Order = "smart"
     """In which order: quick feedback first, by measured duration, as declared, or at random."""
     pythons: tuple[str, ...] | None = None

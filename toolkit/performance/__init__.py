@@ -2,5 +2,5 @@
 
 ``meter``: what the process has used so far; ``tracking``: blocks, nested, with threads and child processes;
 ``budgets``: what a block may cost; ``queries``: how many statements it sends; ``benchmarks``: files of
-pytest-benchmark; ``trends``: measures of many runs by commit.
+pytest-benchmark; ``profiles``: where time or memory of a slow test goes.
 """

@@ -23,6 +23,7 @@ MODULES = (
     "isolation",
     "secrecy",
     "recording",
+    "profiling",
     "retries",
     "quarantine",
     "isolated",

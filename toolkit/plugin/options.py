@@ -25,6 +25,18 @@ def count(text: str) -> int:
     return number
 
 
+def seconds(text: str) -> float:
+    """Parse seconds, 0 or more.
+
+    Raises:
+        ValueError: it is none.
+    """
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise ValueError(text)
+    return number
+
+
 class Reference(argparse.Action):
     """``--impacted`` or ``--impacted=REF``; a path behind ``--impacted`` stays a path to run."""
 
@@ -100,6 +112,19 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "default": None,
         "metavar": "FILE",
         "help": "Write the plan of the collected tests to FILE; use it with --collect-only",
+    },
+    "--profile-slow": {
+        "dest": "toolkit_profile_slow",
+        "type": seconds,
+        "default": None,
+        "metavar": "SECONDS",
+        "help": "Profile tests that take so long by the history, and keep a page of each; 0: every test",
+    },
+    "--profiler": {
+        "dest": "toolkit_profiler",
+        "choices": ("time", "memory"),
+        "default": None,
+        "help": "What --profile-slow follows: time (pyinstrument, the default) or memory (memray)",
     },
     "--cluster": {
         "dest": "toolkit_cluster",

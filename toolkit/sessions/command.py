@@ -94,6 +94,12 @@ def _benchmarks(profile: Profile) -> list[str]:
     return {"off": [], "on": ["--benchmark-enable"], "only": ["--benchmark-only"]}[profile.benchmarks]
 
 
+def _profile_slow(profile: Profile) -> list[str]:
+    if profile.profile_slow is None:
+        return []
+    return [f"--profile-slow={profile.profile_slow:g}", f"--profiler={profile.profiler}"]
+
+
 _PARTS: tuple[Callable[[Profile], list[str]], ...] = (
     _workers,
     _timeout,
@@ -103,4 +109,5 @@ _PARTS: tuple[Callable[[Profile], list[str]], ...] = (
     _max_failures,
     _slowest,
     _benchmarks,
+    _profile_slow,
 )

@@ -13,6 +13,8 @@ from toolkit.errors import ConfigError
 from toolkit.sessions.origin import DISTRIBUTION, toolkit_arguments
 
 TOOLKIT_EXTRAS = ("test",)
+PROFILING = "profiling"
+"""Extra of the toolkit for a profile that profiles slow tests."""
 
 
 def install_arguments(
@@ -35,8 +37,9 @@ def install_arguments(
     """
     extras, groups, files = _wanted(config, profile, document)
     _check_extras(document, extras)
+    mine = TOOLKIT_EXTRAS if profile.profile_slow is None else (*TOOLKIT_EXTRAS, PROFILING)
     own = canonical(config.project) == DISTRIBUTION  # the toolkit tests itself
-    arguments = _project_arguments(config, document, [*extras, *(TOOLKIT_EXTRAS if own else ())])
+    arguments = _project_arguments(config, document, [*extras, *(mine if own else ())])
     arguments += group_requirements(document, groups)
     for file in files:
         arguments += ["-r", file]
@@ -44,7 +47,7 @@ def install_arguments(
         arguments += _member_arguments(config, member)
     arguments += [*config.install.requires, *profile.requires]
     arguments += ["pytest-benchmark>=4"] if benchmarks else []
-    arguments += () if own else toolkit_arguments(TOOLKIT_EXTRAS)
+    arguments += () if own else toolkit_arguments(mine)
     if profile.resolution != "highest":
         return ["--resolution", profile.resolution, *arguments]
     for file in config.install.constraints:

@@ -25,6 +25,7 @@ from toolkit.reports import prometheus
 from toolkit.reports.aggregate import aggregate as aggregate_files
 from toolkit.reports.dashboard.live import LiveBoard
 from toolkit.reports.dashboard.markdown import markdown as dashboard_markdown
+from toolkit.reports.dashboard.profiles import profiles_for
 from toolkit.reports.dashboard.services import services_up
 from toolkit.reports.dashboard.serving import LiveServer
 from toolkit.reports.dashboard.sources import newest_build, read_coverage, read_sources
@@ -129,6 +130,7 @@ def dashboard(
             services=services_up(config),
             strain=read_strain(config.reports_dir),
             judged=judged_benchmarks(config),
+            profiles=profiles_for(config.reports_dir, path),
         )
     facts = write_dashboard(sources, path)
     if json:

@@ -11,6 +11,7 @@
     running.py    … slowest, resources, workers, trend: what the runs cost
     benchmarks.py … benchmarks from commit to commit
     strain.py     reports of load, fuzz and security sessions → their part of Facts
+    profiles.py   pages with profiles of tests → links
     insights.py   … the few sentences that a person reads first
     columns.py    Sources → all tests as compressed columns, for the page
     page.py       Facts and columns → one HTML file (assets/)

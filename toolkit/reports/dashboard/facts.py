@@ -248,6 +248,16 @@ class StrainFacts(msgspec.Struct, frozen=True, kw_only=True):
     unread: tuple[str, ...] = ()  # reports that could not be read, and why
 
 
+class ProfileFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """A page with the profile of a test."""
+
+    test: NodeId
+    kind: str  # time | memory
+    page: str  # address relative to the dashboard's page
+    seconds: float  # that the test took while it was profiled
+    made: float  # when
+
+
 class ServiceFacts(msgspec.Struct, frozen=True, kw_only=True):
     """A real server that tests talk to."""
 
@@ -303,4 +313,5 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     services: tuple[ServiceFacts, ...] = ()
     benchmarks: BenchmarksFacts = BenchmarksFacts()
     strain: StrainFacts = StrainFacts()
+    profiles: tuple[ProfileFacts, ...] = ()
     progress: Progress | None = None

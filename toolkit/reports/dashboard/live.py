@@ -18,6 +18,7 @@ from toolkit.reports.dashboard.benchmarks import Judged
 from toolkit.reports.dashboard.columns import packed_columns
 from toolkit.reports.dashboard.facts import Progress
 from toolkit.reports.dashboard.outlook import Outlook
+from toolkit.reports.dashboard.profiles import profiles_for
 from toolkit.reports.dashboard.services import services_up
 from toolkit.reports.dashboard.sources import newest_build, read_coverage, read_sources
 from toolkit.reports.dashboard.strain import read_strain
@@ -106,6 +107,7 @@ class LiveBoard:
                 services=services_up(config),
                 strain=read_strain(config.reports_dir),
                 judged=self._judged(),
+                profiles=profiles_for(config.reports_dir, config.reports_dir / "dashboard.html"),
                 progress=progress,
                 outlook=self._outlook if running else None,
             )

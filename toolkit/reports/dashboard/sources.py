@@ -11,7 +11,7 @@ from toolkit.history.answers import RunRow
 from toolkit.history.store import History
 from toolkit.records import RunRecord
 from toolkit.reports.dashboard.benchmarks import Judged
-from toolkit.reports.dashboard.facts import CoverageFacts, Progress, ServiceFacts, StrainFacts
+from toolkit.reports.dashboard.facts import CoverageFacts, ProfileFacts, Progress, ServiceFacts, StrainFacts
 from toolkit.reports.dashboard.outlook import Outlook, outlook_of
 from toolkit.reports.dashboard.strain import with_tests
 
@@ -41,6 +41,7 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
     services: tuple[ServiceFacts, ...] = ()
     strain: StrainFacts = StrainFacts()
     judged: Judged = Judged()
+    profiles: tuple[ProfileFacts, ...] = ()
     progress: Progress | None = None
 
     @property
@@ -65,6 +66,7 @@ def read_sources(
     services: Sequence[ServiceFacts] = (),
     strain: StrainFacts | None = None,
     judged: Judged | None = None,
+    profiles: Sequence[ProfileFacts] = (),
     progress: Progress | None = None,
     outlook: Outlook | None = None,
 ) -> Sources:
@@ -79,6 +81,7 @@ def read_sources(
         services: what is up.
         strain: see :func:`toolkit.reports.dashboard.strain.read_strain`.
         judged: what the gates say of benchmarks.
+        profiles: see :func:`toolkit.reports.dashboard.profiles.profiles_for`.
         progress: of a run that still goes on.
         outlook: what the history means, if that is known already or not asked for.
     """
@@ -95,6 +98,7 @@ def read_sources(
         services=tuple(services),
         strain=with_tests(strain or StrainFacts(), records),
         judged=judged or Judged(),
+        profiles=tuple(profiles),
         progress=progress,
     )
 

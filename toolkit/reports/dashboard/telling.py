@@ -77,5 +77,6 @@ def _facts(
         services=sources.services,
         benchmarks=benchmarks_of(sources.outlook.benchmarks, sources.judged),
         strain=sources.strain,
+        profiles=sources.profiles,
         progress=sources.progress,
     )

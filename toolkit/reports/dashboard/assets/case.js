@@ -12,6 +12,7 @@ function caseView(place, name) {
   const file = tests.files[tests.columns.file[at]];
   place.append(make("p", { class: "soft" }, file + (line[at] ? ":" + line[at] : ""), tests.markers(at).length ? " · markers: " + tests.markers(at).join(", ") : ""));
   place.append(command("pytest " + quoted(name)));
+  for (const one of facts.profiles.filter((each) => each.test === name)) place.append(profileLine(one));
   if (facts.benchmarks.rows.some((one) => one.test === name)) place.append(make("p", {}, make("a", { href: benchmarkAddress(name), text: "Its medians from commit to commit" })));
   for (const detail of tests.details.filter((one) => one.test === at)) place.append(failure(detail));
   if (isBad(letter) && !tests.details.some((one) => one.test === at)) place.append(nothing("Its failure is not told here: " + number(tests.failing - tests.details.length) + " more failed than there is room for. invoke failures.show tells it."));
@@ -19,6 +20,13 @@ function caseView(place, name) {
   if (risky) place.append(make("h3", { text: "Likely to fail: " + percent(risky.probability) }), make("p", { text: risky.factors.join("; ") + ". " + risky.action + "." }));
   if (flaky) place.append(make("h3", { text: "Flaky: " + percent(flaky.rate) }), make("p", { text: flaky.evidence + ", in " + plural(flaky.results, "result") + "." }));
   historyOf(place, past);
+}
+
+/** A page beside this one; a live page is served alone, so there it is only named. */
+function profileLine(one) {
+  const words = "Profile of its " + one.kind;
+  const link = mode === "live" ? make("span", { class: "node", text: words + ": " + visible(one.page) }) : make("a", { href: one.page, text: words });
+  return make("p", {}, link, make("span", { class: "soft", text: ", of " + moment(one.made) + ", when it took " + time(one.seconds) }));
 }
 
 function command(text) {
