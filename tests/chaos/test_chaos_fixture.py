@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from toolkit.journal import read_run
+from toolkit.reports.writing import write_reports
 from toolkit.services import provisioning
 
 World = Any
@@ -81,6 +82,12 @@ def test_tests_break_servers_and_the_record_has_the_recovery(
         for what in ("answered", "recovered")
     }
     assert all(0 <= value < 60 for value in measures.values())
+    told = write_reports([record], project / "reports").recoveries
+    first = [row for row in told if row.test == record.cases[0].test]
+    assert {(row.action, row.service, row.answered) for row in first} == {
+        (action, "cache", measures[f"chaos.{action}.cache.answered_s"]) for action in ("restart", "pause")
+    }
+    assert "## Recovery from faults" in (project / "reports" / "summary.md").read_text(encoding="utf-8")
     assert world.faults() == []
 
 

@@ -6,6 +6,7 @@
     finding.py     paths on a command line → report files
     counting.py    one file or run → its Part
     causes.py      runs → their failures by cause
+    recoveries.py  runs → how long servers took to recover from the faults of chaos tests
     summary.py     the vocabulary: Counts, Row, Detail, Part, Summary, verdict; and the JSON of it
     markdown.py    Summary → Markdown
     page.py        Summary → one HTML file (templates/report.html)

@@ -24,6 +24,7 @@ def markdown(summary: Summary) -> str:
         *_section("Causes", [_cause(row) for row in summary.causes]),
         *_failures("Failures", [detail for detail in summary.details if not detail.flaky], summary),
         *_failures("Flaky", [detail for detail in summary.details if detail.flaky], summary),
+        *_section("Recovery from faults", _recoveries(summary)),
         *_section("Slowest", _slowest(summary)),
         *_section("Files and runs", _parts(summary.parts)),
     ]
@@ -71,6 +72,20 @@ def _detail(detail: Detail) -> str:
         text = mishap.traceback or mishap.message
         lines += ["", *(f"      {_CONTROL.sub('', line)}" for line in text.splitlines()[-_LINES:])]
     return "\n".join(lines)
+
+
+def _recoveries(summary: Summary) -> list[str]:
+    if not summary.recoveries:
+        return []
+    rows = [
+        f"| {plain(row.action)} | {plain(row.service)} | {seconds(row.answered)} | {seconds(row.recovered)} "
+        f"| {code(row.test)} |"
+        for row in summary.recoveries[:_MOST]
+    ]
+    left = len(summary.recoveries) - len(rows)
+    more = [f"| … and {left} faster ones | | | | |"] if left > 0 else []
+    head = ["| fault | service | answered after | well after | test |", "|---|---|---:|---:|---|"]
+    return [*head, *rows, *more]
 
 
 def _slowest(summary: Summary) -> list[str]:

@@ -131,6 +131,16 @@ class CauseRow(msgspec.Struct, frozen=True, kw_only=True):
     tests: list[str] = []  # a few of them
 
 
+class RecoveryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a server took to recover from a fault of a chaos test, in seconds after that was undone."""
+
+    test: str
+    action: str
+    service: str
+    answered: float  # until a query was answered
+    recovered: float  # until everything that the test calls steady held again
+
+
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Which run a part is, and whether it is complete."""
 
@@ -212,6 +222,7 @@ class Summary(msgspec.Struct, kw_only=True):
     title: str = ""
     coverage: float | None = None  # percent of all profiles together
     causes: list[CauseRow] = []  # of the failures of runs; of files see `invoke failures.classify`
+    recoveries: list[RecoveryRow] = []  # from the faults of chaos tests, the slowest first
 
     @property
     def verdict(self) -> Verdict:
@@ -268,6 +279,7 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         "runs": [_run(part) for part in summary.parts if part.run is not None],
         "complaints": summary.complaints,
         "causes": summary.causes,
+        "recoveries": summary.recoveries,
         "failures": [detail for detail in summary.details if not detail.flaky],
         "flaky": [detail for detail in summary.details if detail.flaky],
         "details_left_out": max(counts.bad + counts.flaky - len(summary.details), 0),

@@ -19,6 +19,7 @@ from toolkit.reports.aggregate import summarise
 from toolkit.reports.causes import causes_of_runs
 from toolkit.reports.markdown import markdown
 from toolkit.reports.page import page
+from toolkit.reports.recoveries import recoveries_of_runs
 from toolkit.reports.summary import Summary, summary_json
 
 
@@ -40,6 +41,7 @@ def write_reports(
     summary = summarise(runs, created=time.time(), title=title)
     summary.coverage = coverage
     summary.causes = causes_of_runs(runs)
+    summary.recoveries = recoveries_of_runs(runs)
     place(folder / "junit.xml", junit_xml(runs))
     write_summary(summary, folder)
     return summary
