@@ -5,7 +5,9 @@
 The bookshop of ``docs/example`` is brought up with a PostgreSQL and a Redis of its own (processes of this
 machine, no Docker), filled with books, and asked as ``tests/data/load/browse.toml`` says. Times count from
 when a request was due, so that a server that stalls is not asked less. A turn in which the generator itself
-was the limit is refused, not counted. Exit code 1: no turn counted, or the scenario's limit does not hold.
+was the limit is refused, not counted. Beside it stands the limit of this machine: the highest rate at which
+the same scenario holds, and whether the server or the generator gave in above it. Exit code 1: no turn
+counted, or the scenario's limit does not hold.
 """
 
 import argparse
@@ -19,6 +21,7 @@ from pathlib import Path
 import msgspec
 
 from toolkit.config import Config, load_config
+from toolkit.load.limits import at_rate, find_limit, limit_line
 from toolkit.load.running import run_load
 from toolkit.load.scenarios import LoadScenario, read_scenario
 from toolkit.services.provisioning import running
@@ -35,7 +38,7 @@ def configuration() -> Config:
     return msgspec.structs.replace(config, services={**config.services, "api": api})
 
 
-def measure(scenario: LoadScenario, repeat: int, books: int) -> dict[str, object]:
+def measure(scenario: LoadScenario, repeat: int, books: int, step: float) -> dict[str, object]:
     """Bring the shop up, fill it, and put the load on it."""
     source = os.pathsep.join(filter(None, (str(EXAMPLE / "src"), os.environ.get("PYTHONPATH"))))
     environ = {**os.environ, "PYTHONPATH": source}
@@ -43,9 +46,17 @@ def measure(scenario: LoadScenario, repeat: int, books: int) -> dict[str, object
         seed = [sys.executable, "-m", "bookshop", "seed", "--books", str(books)]
         subprocess.run(seed, env={**environ, **shop.urls}, check=True, capture_output=True)
         turns = [run_load(scenario, shop.urls["API_URL"]) for _ in range(repeat)]
+        limit = find_limit(
+            lambda rate: run_load(at_rate(scenario, rate, step), shop.urls["API_URL"]), start=scenario.rate
+        ) if step else None  # fmt: skip
     counted = [turn for turn in turns if not turn.saturated]
+    own = {} if limit is None else {
+        "limit of this machine": limit_line(limit),
+        "rate that holds (1/s)": round(limit.held, 1),
+        "gave in above it": limit.gave_in,
+    }  # fmt: skip
     if not counted:
-        return {"refused": len(turns), "why": turns[0].saturated}
+        return {"refused": len(turns), "why": turns[0].saturated, **own}
     return {
         "requests per second": scenario.rate,
         "books": books,
@@ -55,6 +66,8 @@ def measure(scenario: LoadScenario, repeat: int, books: int) -> dict[str, object
         "median (ms)": round(statistics.median(turn.all.p50_ms for turn in counted), 1),
         "limit of p99 (ms)": scenario.expect.p99_ms,
         "errors": sum(sum(turn.errors.values()) for turn in counted),
+        "client's share of a core": round(max(turn.client_share for turn in counted), 3),
+        **own,
     }
 
 
@@ -69,11 +82,17 @@ def main() -> int:
     parser.add_argument(
         "--duration", type=float, default=0, help="seconds of a turn; 0: as the scenario says"
     )
+    parser.add_argument(
+        "--step",
+        type=float,
+        default=4,
+        help="seconds of each step towards the limit of the machine; 0: none (4)",
+    )
     options = parser.parse_args()
     scenario = read_scenario(SCENARIO)
     if options.duration:
         scenario = msgspec.structs.replace(scenario, duration=options.duration)
-    found = measure(scenario, options.repeat, options.books)
+    found = measure(scenario, options.repeat, options.books, options.step)
     if options.json:
         print(json.dumps(found, indent=2))
     else:

@@ -84,6 +84,19 @@ def test_scenarios_are_listed(project: Path, invoke: Invoke) -> None:
     assert invoke("load.run", "nothing")[0] == 2
 
 
+def test_the_limit_is_found_and_told(
+    project: Path, invoke: Invoke, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By short steps from the scenario's rate on: 20 holds, 40 does not."""
+    code, out, err = invoke("load.limit", "browse", "--url", "http://x", "--seconds", "0.5", "--json")
+    found = json.loads(out)
+    assert (code, found["held"], found["gave_in"]) == (0, pytest.approx(33.636, abs=0.01), "server")
+    assert [scenario.duration for scenario, _ in sent] == [0.5] * 4
+    assert "40 per second: failed" in err
+    assert "nothing gave in" in invoke("load.limit", "browse", "--url", "http://x", "--most", "25")[1]
+    assert invoke("load.limit", "browse", "--seconds", "0")[0] == 2
+
+
 def test_a_worker_runs_the_same_scenario(
     project: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:

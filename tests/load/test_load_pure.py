@@ -147,6 +147,12 @@ def test_no_verdict_when_the_client_was_the_limit() -> None:
     assert slow.verdict == "passed"  # 20 ms more or less of a second do not matter
 
 
+def test_what_a_lost_process_had_to_send_is_not_blamed_on_the_server() -> None:
+    found = judge(scenario(), {**told([0.01] * 50), "lost": ["there_1"]})
+    assert (found.verdict, found.lost) == ("refused", ("there_1",))
+    assert "1 processes of the generator were lost (there_1)" in found.saturated
+
+
 def test_nothing_sent_is_a_failure() -> None:
     empty = judge(scenario(), {**told([]), "times": {}, "shares": []})
     assert (empty.verdict, empty.error_rate) == ("failed", 1.0)

@@ -1,7 +1,11 @@
 """The generator as a process: what it is told, what it tells, and that it measures a real server truly."""
 
 import asyncio
+import contextlib
 import json
+import os
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from toolkit.errors import EnvironmentFailed, MissingExtra
-from toolkit.load.running import command_of, run_load, worker_command
+from toolkit.errors import EnvironmentFailed, MissingExtra, UsageError
+from toolkit.load.running import command_of, environment_of, run_load, worker_command
 from toolkit.load.scenarios import Action, Expected, LoadScenario
 
 Invoke = Callable[..., tuple[int, str, str]]
@@ -25,6 +29,8 @@ class Server:
     def __init__(self) -> None:
         self.requests: list[str] = []
         self.stall_at = 0
+        self.acts: dict[int, Callable[[], object]] = {}
+        """What happens just before the answer to the n-th request."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
@@ -38,6 +44,7 @@ class Server:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 if len(self.requests) + 1 == self.stall_at:
                     time.sleep(1.0)  # noqa: ASYNC251 - all connections wait, as in a stalled server
+                self.acts.get(len(self.requests) + 1, lambda: None)()
                 path = head.split()[1].decode()
                 self.requests.append(path)
                 status = b"500 No" if path == "/bad" else b"200 OK"
@@ -112,6 +119,52 @@ def test_a_stall_is_seen_by_all_requests_that_were_due_in_it(server: Server) -> 
     assert result.all.max_ms > 900
 
 
+@contextlib.contextmanager
+def elsewhere(wanted: LoadScenario, count: int, master: str) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Processes as other machines would start them, ended afterwards."""
+    env = environment_of(wanted, count, os.environ)
+    made = [subprocess.Popen(worker_command(master), env=env) for _ in range(count)]
+    try:
+        yield made
+    finally:
+        for each in made:
+            each.kill()
+            each.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+@pytest.mark.slow
+def test_processes_of_several_machines_share_the_rate(server: Server) -> None:
+    """A master and two workers over TCP: together they send what one would, and the figures are of all."""
+    listen = f"127.0.0.1:{free_port()}"
+    with elsewhere(scenario(), 2, listen):
+        result = run_load(scenario(), server.url, remote=2, listen=listen)
+    assert (result.processes, result.lost) == (2, ())
+    assert result.all.requests == pytest.approx(80, abs=3)
+    assert len(server.requests) == pytest.approx(90, abs=4)
+
+
+@pytest.mark.slow
+def test_a_lost_process_is_said_and_there_is_no_verdict(server: Server) -> None:
+    """Killed while it sends: the others end as usual, the missing requests are not blamed on the server."""
+    listen = f"127.0.0.1:{free_port()}"
+    wanted = scenario(duration=4, expect=Expected(error_rate=None))
+    with elsewhere(wanted, 2, listen) as workers:
+        server.acts[20] = workers[0].kill
+        result = run_load(wanted, server.url, remote=2, listen=listen)
+        assert [each.wait(60) for each in workers] == [-signal.SIGKILL, 0]
+    assert len(result.lost) == 1
+    assert result.verdict == "refused"
+    assert result.saturated.startswith("1 processes of the generator were lost")
+    assert 76 <= result.all.requests < 110  # the half of the other, and what the first told before its end
+    assert len(server.requests) < 140  # nobody sent the lost half in its place
+
+
 def test_the_generator_is_told_where_and_how_many(tmp_path: Path) -> None:
     command = command_of(scenario(), "http://x", tmp_path / "p.html", python="/py")
     assert command[:3] == ["/py", "-m", "locust"]
@@ -124,6 +177,13 @@ def test_the_generator_is_told_where_and_how_many(tmp_path: Path) -> None:
     assert remote[remote.index("--expect-workers") + 1] == "4"
     assert remote[remote.index("-u") + 1] == "4"
     assert worker_command("10.0.0.1")[-3:] == ["10.0.0.1", "--loglevel", "WARNING"]
+    assert worker_command("[::1]:7000")[-6:-2] == ["--master-host", "::1", "--master-port", "7000"]
+    here = command_of(scenario(), "http://x", None, remote=1, listen="127.0.0.1:7001")
+    assert here[here.index("--master-bind-host") + 1] == "127.0.0.1"
+    assert here[here.index("--master-bind-port") + 1] == "7001"
+    assert "--master-bind-host" not in remote
+    with pytest.raises(UsageError, match="expected ADDRESS or ADDRESS:PORT"):
+        worker_command("10.0.0.1:http")
 
 
 def fake(tmp_path: Path, body: str) -> str:

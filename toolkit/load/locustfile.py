@@ -22,7 +22,7 @@ from arrivals import Chooser, due_times
 from geventhttpclient import HTTPClient
 from histogram import Histogram, from_json
 from locust import User, constant, events, task
-from locust.runners import WorkerRunner
+from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
 SCENARIO: dict[str, Any] = json.loads(os.environ["TOOLKIT_LOAD"])
 PROCESSES = int(os.environ.get("TOOLKIT_LOAD_PROCESSES", "1"))
@@ -63,6 +63,10 @@ class Figures:
 FIGURES = Figures()
 RUNNERS: list[Any] = []
 FROM_OTHERS: dict[str, dict[str, Any]] = {}
+CONNECTED: set[str] = set()
+"""Processes that the master knows, or knew."""
+BEGUN: list[bool] = []
+"""Whether the user of this process was there: a master that loses a worker would give its user to another."""
 
 
 def joined() -> dict[str, Any]:
@@ -85,7 +89,33 @@ def joined() -> dict[str, Any]:
         "sent": sum(each["sent"] for each in all_figures),
         "shares": [share for each in all_figures for share in each["shares"]],
         "processes": len(all_figures),
+        "lost": sorted(lost()),
     }
+
+
+def lost() -> set[str]:
+    """Return the processes that ended, or are not heard of, before they had sent everything."""
+    if not CONNECTED:
+        return set()
+    clients = RUNNERS[0].clients
+    there = {name for name in CONNECTED if name in clients and clients[name].state != STATE_MISSING}
+    return {name for name in CONNECTED - there if not FROM_OTHERS.get(name, {}).get("finished")}
+
+
+def end_when_over(runner: Any) -> None:
+    """End the master when each process has sent everything or is lost."""
+    while True:
+        gevent.sleep(0.5)
+        done = sum(each["finished"] for each in FROM_OTHERS.values())
+        if CONNECTED and done + len(lost()) >= PROCESSES:
+            runner.quit()
+            return
+
+
+@events.worker_connect.add_listener
+def note_worker(client_id: str, **_: Any) -> None:
+    """Remember who took part."""
+    CONNECTED.add(client_id)
 
 
 @events.report_to_master.add_listener
@@ -96,10 +126,8 @@ def tell_master(client_id: str, data: dict[str, Any]) -> None:  # noqa: ARG001 -
 
 @events.worker_report.add_listener
 def hear_worker(client_id: str, data: dict[str, Any]) -> None:
-    """Keep what a process saw so far; when all have sent theirs, it is over."""
+    """Keep what a process saw so far."""
     FROM_OTHERS[client_id] = data["toolkit"]
-    if len(FROM_OTHERS) >= PROCESSES and all(each["finished"] for each in FROM_OTHERS.values()):
-        gevent.spawn(RUNNERS[0].quit)
 
 
 @events.quitting.add_listener
@@ -126,6 +154,8 @@ def tell_progress(environment: Any, **_: Any) -> None:
     RUNNERS.append(environment.runner)
     if not isinstance(environment.runner, WorkerRunner):
         gevent.spawn(tell)
+    if isinstance(environment.runner, MasterRunner):
+        gevent.spawn(end_when_over, environment.runner)
 
 
 class Arrivals(User):
@@ -148,7 +178,10 @@ class Arrivals(User):
 
     @task
     def send_all(self) -> None:
-        """Send each request when it is due."""
+        """Send each request when it is due, once in this process."""
+        if BEGUN:
+            gevent.sleep(3600)
+        BEGUN.append(True)
         dice = random.Random()  # noqa: S311 - no secret
         chooser = Chooser(SCENARIO["actions"], dice)
         ramp, rate = SCENARIO["ramp"], SCENARIO["rate"] / PROCESSES

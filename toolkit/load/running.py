@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -12,11 +13,13 @@ from typing import Any
 
 import msgspec
 
-from toolkit.errors import EnvironmentFailed, MissingExtra
+from toolkit.errors import EnvironmentFailed, MissingExtra, UsageError
 from toolkit.load.scenarios import LoadScenario
 from toolkit.load.verdicts import LoadResult, judge
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
+WAIT = 300
+"""Seconds that a master waits for processes on other machines."""
 TAIL = 1500
 """Characters of the generator's own messages that an error shows."""
 
@@ -32,8 +35,9 @@ def require_generator() -> None:
 
 
 def command_of(
-    scenario: LoadScenario, url: str, html: Path | None, *, remote: int = 0, python: str = sys.executable
-) -> list[str]:
+    scenario: LoadScenario, url: str, html: Path | None, *,
+    remote: int = 0, listen: str = "", python: str = sys.executable,
+) -> list[str]:  # fmt: skip
     """Return the command line of the generator.
 
     Args:
@@ -41,6 +45,7 @@ def command_of(
         url: base address.
         html: where its own page goes.
         remote: processes on other machines to wait for, which were started by :func:`worker_command`.
+        listen: where they reach this one, as ADDRESS or ADDRESS:PORT; empty: on every address, port 5557.
         python: the interpreter that has locust.
     """
     users = remote or scenario.processes
@@ -60,6 +65,11 @@ def command_of(
     command += ["--html", str(html)] if html is not None else []
     if remote:
         command += ["--master", "--expect-workers", str(remote)]
+        command += [
+            "--expect-workers-max-wait",
+            str(WAIT),
+            *_at("--master-bind-host", "--master-bind-port", listen),
+        ]
     elif scenario.processes > 1:
         command += ["--processes", str(scenario.processes), "--master-bind-host", "127.0.0.1"]
     seconds = int(scenario.ramp + scenario.duration + scenario.timeout) + 10
@@ -68,8 +78,21 @@ def command_of(
 
 def worker_command(master: str) -> list[str]:
     """Return the command line of a process on another machine that sends its part of the requests."""
-    command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--worker", "--master-host", master]
-    return [*command, "--loglevel", "WARNING"]
+    command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--worker"]
+    return [*command, *_at("--master-host", "--master-port", master), "--loglevel", "WARNING"]
+
+
+def _at(host: str, port: str, place: str) -> list[str]:
+    """Return the options for ADDRESS or ADDRESS:PORT; nothing for an empty one.
+
+    Raises:
+        UsageError: the port is no number; an IPv6 address stands in brackets.
+    """
+    found = re.fullmatch(r"(\[[^\]]+\]|[^:]*)(?::(\d+))?", place)
+    if found is None:
+        raise UsageError(f"{place!r}: expected ADDRESS or ADDRESS:PORT")
+    address = [host, found[1].strip("[]")] if found[1] else []
+    return [*address, *([port, found[2]] if found[2] else [])]
 
 
 def environment_of(scenario: LoadScenario, processes: int, environ: Mapping[str, str]) -> dict[str, str]:
@@ -88,6 +111,7 @@ def run_load(
     *,
     html: Path | None = None,
     remote: int = 0,
+    listen: str = "",
     python: str = sys.executable,
     environ: Mapping[str, str] | None = None,
     say: Callable[[str], None] = lambda _line: None,
@@ -99,6 +123,7 @@ def run_load(
         url: base address of the running API.
         html: where locust's own page goes; None: nowhere.
         remote: processes on other machines that take part; 0: those of the scenario, here.
+        listen: where they reach this one, see :func:`command_of`.
         python: the interpreter that has locust.
         environ: environment variables; None: this process's own.
         say: takes a line of progress once a second.
@@ -115,7 +140,7 @@ def run_load(
             scenario, remote or scenario.processes, os.environ if environ is None else environ
         )
         env["TOOLKIT_LOAD_RESULT"] = str(result)
-        command = command_of(scenario, url, html, remote=remote, python=python)
+        command = command_of(scenario, url, html, remote=remote, listen=listen, python=python)
         code = _followed(command, env, errors, say, scenario.rate)
         try:
             told: dict[str, Any] = json.loads(result.read_bytes())

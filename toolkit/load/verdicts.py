@@ -44,6 +44,8 @@ class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
     client_share: float
     """Of a core, in the busiest process of the generator."""
     processes: int
+    lost: tuple[str, ...] = ()
+    """Processes of the generator that ended, or were not heard of, before they had sent everything."""
     saturated: str = ""
     """Why the client was the limit; empty: it was not."""
     failed: tuple[str, ...] = ()
@@ -72,6 +74,7 @@ def judge(scenario: LoadScenario, told: Mapping[str, Any]) -> LoadResult:
         late_p99_ms=from_json(told["late"]).percentile(99) * 1000,
         client_share=max(told["shares"], default=0.0),
         processes=int(told["processes"]),
+        lost=tuple(told.get("lost", ())),
     )
     saturated = _saturation(result)
     failed = tuple(_broken(scenario.expect, result))
@@ -85,6 +88,9 @@ def _figures(name: str, times: Histogram) -> ActionFigures:
 
 
 def _saturation(result: LoadResult) -> str:
+    if result.lost:
+        lost = f"{len(result.lost)} processes of the generator were lost ({', '.join(result.lost)})"
+        return f"{lost}: what they had to send is missing"
     if result.client_share > BUSY:
         return f"a process of the generator used {result.client_share:.0%} of its core: add `processes`"
     allowed = max(LATE * 1000, LATE_SHARE * result.all.p99_ms)

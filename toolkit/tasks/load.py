@@ -1,5 +1,6 @@
 """``invoke load.*``: load scenarios on a running server."""
 
+import math
 import os
 import subprocess
 
@@ -11,8 +12,10 @@ from rich.console import Console
 
 from toolkit.config import load_config
 from toolkit.config.settings import Config
+from toolkit.errors import UsageError
 from toolkit.gates.identity import code_identity
 from toolkit.leases.store import open_leases
+from toolkit.load.limits import at_rate, find_limit, limit_line
 from toolkit.load.running import command_of, environment_of, require_generator, run_load, worker_command
 from toolkit.load.scenarios import LoadScenario, find_scenario, read_scenario, scenario_files
 from toolkit.load.verdicts import ActionFigures, LoadResult
@@ -59,6 +62,7 @@ def list_(_context: Context, *, json: bool = False) -> None:
         "rate": "requests per second instead of the scenario's; 0: that",
         "duration": "seconds at the full rate instead of the scenario's; 0: that",
         "remote": "wait for so many processes on other machines (invoke load.worker) and let them send",
+        "listen": "with --remote: ADDRESS or ADDRESS:PORT where they reach this one; default: all, port 5557",
         "dry_run": "only tell what would be run",
         "json": AS_JSON,
     },
@@ -71,6 +75,7 @@ def run(
     rate: float = 0.0,
     duration: float = 0.0,
     remote: int = 0,
+    listen: str = "",
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
@@ -83,13 +88,13 @@ def run(
     url = url or _url_of(config, scenario)
     html = config.reports_dir / "load" / f"{name}.html"
     if dry_run:
-        command = command_of(scenario, url, html, remote=remote)
+        command = command_of(scenario, url, html, remote=remote, listen=listen)
         print_json({"dry_run": True, "scenario": scenario, "command": command})
         return
     html.parent.mkdir(parents=True, exist_ok=True)
     altered = [key for key in ("rate", "duration") if getattr(scenario, key) != getattr(written, key)]
     code = code_identity(config)
-    result = run_load(scenario, url, html=html, remote=remote, say=_say)
+    result = run_load(scenario, url, html=html, remote=remote, listen=listen, say=_say)
     path = write_result(config.reports_dir, name, result, code=code, altered=altered)
     if json:
         print_json({**msgspec.to_builtins(result), "verdict": result.verdict})
@@ -130,7 +135,7 @@ def _cells(figures: ActionFigures) -> tuple[str, ...]:
     positional=["name", "master"],
     help={
         "name": "of the scenario, the same as there",
-        "master": "address of the machine with load.run --remote",
+        "master": "ADDRESS or ADDRESS:PORT of the machine with load.run --remote",
         "of": "how many processes take part on all machines together",
     },
 )
@@ -144,4 +149,42 @@ def worker(_context: Context, name: str, master: str, *, of: int = 1) -> None:
         raise Exit(f"locust ended with {done.returncode}", 4)
 
 
-ns = Collection(list_, run, worker)
+@task(
+    positional=["name"],
+    help={
+        "name": "file in the folder of load scenarios, without .toml",
+        "url": "base address; empty: the service's variable (API_URL), or the service that is up",
+        "seconds": "of each step at its full rate",
+        "most": "no step has more requests per second; 0: no bound",
+        "json": AS_JSON,
+    },
+)
+def limit(
+    _context: Context,
+    name: str,
+    *,
+    url: str = "",
+    seconds: float = 5.0,
+    most: float = 0.0,
+    json: bool = False,
+) -> None:
+    """Find the highest rate at which a scenario holds, and whether server or client gives in above it."""
+    config = load_config()
+    scenario = find_scenario(config.root / config.load, name)
+    if seconds <= 0 or most < 0:
+        raise UsageError("--seconds must be above 0, --most not below")
+    url = url or _url_of(config, scenario)
+
+    def measure(rate: float) -> LoadResult:
+        result = run_load(at_rate(scenario, rate, seconds), url)
+        _say(f"{rate:.4g} per second: {result_line(result)}")
+        return result
+
+    found = find_limit(measure, start=scenario.rate, most=most or math.inf)
+    if json:
+        print_json(found)
+    else:
+        wide_console().print(limit_line(found), markup=False, highlight=False)
+
+
+ns = Collection(limit, list_, run, worker)
