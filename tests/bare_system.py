@@ -21,7 +21,16 @@ ROOT = Path(__file__).parents[1]
 HOME = Path("/home/new")
 USER = 1000
 
-INSTALLER = ("PIP_", "SSL_", "REQUESTS_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+INSTALLER = (
+    "PIP_",
+    "UV_INDEX",
+    "UV_DEFAULT_INDEX",
+    "SSL_",
+    "REQUESTS_",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+)
 """Starts of the variables that say where packages come from, in capitals; proxies are written in both."""
 
 PIP_FILES = ("/etc/pip.conf", "/etc/xdg/pip/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf")
