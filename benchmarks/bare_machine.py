@@ -3,8 +3,8 @@
     uv run benchmarks/bare_machine.py [--path demo contribute] [--json]
 
 The system has Python, git and nothing else (``.ci/bare-root``), a user without rights and an empty home. What
-is typed is read from the pages. The suite follows README's second half there (tests/e2e); this is the part that
-takes minutes, since it installs everything that development needs.
+is typed is read from the pages. The suite follows README's second half there (tests/e2e); this is the part
+that takes minutes, since it installs everything that development needs.
 """
 
 import argparse

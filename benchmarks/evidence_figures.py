@@ -114,7 +114,7 @@ def prediction(report: Any) -> Iterator[Row]:
                 ours=f"{ours:.3f}",
                 others=listed(rivals, lambda value: f"{value:.3f}"),
                 goal="above all others",
-                met=ours > max(rivals.values()),
+                met=round(ours, 3) > round(max(rivals.values()), 3),
             )
         error = found["calibration"]["ECE"]
         yield Row(

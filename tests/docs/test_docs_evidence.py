@@ -103,9 +103,7 @@ def test_rates_of_prediction_are_compared_with_every_rival() -> None:
         == "IOF/ROL (robots; 29 % of verdicts failed): APFD (failures early in the order; at best 1.000)"
     )
     assert rows[0].others == "random 0.500; failure rate 0.700"
-    assert [row.met for row in rows] == [
-        False
-    ] * 4  # a draw with the best rival is not better; 0.1 is above 0.05
+    assert [row.met for row in rows] == [False] * 4  # what is shown as equal is not better; 0.1 is above 0.05
 
 
 def test_json_and_json_lines_are_read() -> None:
