@@ -1,19 +1,25 @@
 """The same faults on containers: each bites, and the container is as before when it is undone."""
 
 import contextlib
+import os
+import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+import redis
 
 from toolkit.chaos.experiments import Chaos
+from toolkit.config.services import Service
 from toolkit.errors import EnvironmentFailed
 from toolkit.leases.store import Lease, read_lease
 from toolkit.services import provisioning
-from toolkit.services.engine import connected
+from toolkit.services.engine import connected, engine_host
 from toolkit.services.faults import containers, injecting
 from toolkit.services.faults.model import SERVER_ACTIONS, Fault, ServerAction
+from toolkit.services.servers import launch, nats
 
 pytestmark = [pytest.mark.slow, pytest.mark.uses("engine")]
 
@@ -120,6 +126,65 @@ def test_a_sweep_undoes_what_an_owner_left(world: World, chaos: Chaos) -> None:
         assert {**after, "cache": None} == {**before, "cache": None}
 
 
+@pytest.fixture
+def bare_image(tmp_path: Path) -> Iterator[str]:
+    """An image with nats-server in it and nothing else: no shell, no cat."""
+    import docker
+
+    # of the wheel where there is one for this Python: a program that needs no libraries
+    nats_server = launch.find_program(Service(kind="nats"), "", wheels=nats.WHEELS)
+    assert nats_server is not None
+    with tarfile.open(tmp_path / "image.tar", "w") as archive:
+        archive.add(nats_server.path, "nats-server")
+    name = f"toolkit-test-bare-{tmp_path.parent.name.lower()}"
+    client = docker.DockerClient(base_url=engine_host(os.environ))
+    with contextlib.closing(client):
+        changes = ['ENTRYPOINT ["/nats-server"]', "ENV PATH=/"]
+        client.api.import_image(str(tmp_path / "image.tar"), repository=name, tag="x", changes=changes)
+        yield f"{name}:x"
+        client.images.remove(f"{name}:x", force=True)
+
+
+def test_what_an_image_has_no_means_for_is_refused_and_the_rest_works(up: Any, bare_image: str) -> None:
+    """Without a shell: killed, stopped, paused, squeezed of processor time; not of memory and disk."""
+    world = up("compose", names=["nats"], services={"nats": {"kind": "nats", "image": bare_image}})
+    chaos = world.chaos()
+    chaos.steady_service("nats")
+    for action in ("kill", "stop", "restart", "pause", "squeeze_cpu"):
+        with chaos.fault(action, "nats"):
+            pass
+    for action in ("squeeze_memory", "fill_disk"):
+        refused = pytest.raises(EnvironmentFailed, match="its image has no programs for that")
+        with refused, chaos.fault(action, "nats"):
+            pytest.fail("done without the means")
+    chaos.prove_steady("in the end")
+    assert world.faults() == []
+    provisioning.down(world.store, world.environment.id)  # the image can only be removed then
+
+
+def test_a_container_that_dies_late_is_started_again(up: Any) -> None:
+    """As processes: Redis without memory ends itself."""
+    world = up("compose", names=["cache"])
+    chaos = world.chaos()
+    chaos.steady_service("cache")
+    with (
+        chaos.fault("squeeze_memory", "cache"),
+        contextlib.suppress(redis.exceptions.RedisError),
+        redis.Redis.from_url(world.environment.urls["REDIS_URL"], socket_timeout=10) as client,
+    ):
+        client.set("big", bytes(64 << 20))
+    with redis.Redis.from_url(world.environment.urls["REDIS_URL"]) as client:
+        assert client.get("big") is None
+    lease = lease_of(world)
+    with connected(lease.what["host"], timeout=60) as engine:
+        (container,) = containers.find(engine, lease.id, "cache")
+        container.kill()
+        containers.revive(world.store, lease, "cache")
+        container.reload()
+        assert container.status == "running"
+    chaos.await_answer(Fault(action="kill", service="cache"), world.environment.endpoint("cache"))
+
+
 def test_an_image_without_the_means_is_told(world: World) -> None:
     class Poor:
         name = "poor"
@@ -148,6 +213,22 @@ class Forgetful:
 
 
 LIMITED = Path("/proc/self/limits").read_bytes()
+
+
+def test_a_container_that_ends_while_it_is_mended_is_no_problem() -> None:
+    """Then there is nothing to give back; one that runs on with a limit of ours is a problem."""
+
+    class Dying:
+        status = "exited"
+
+        def reload(self) -> None:
+            """It is asked again."""
+
+    with containers._unless_it_ends(Dying()):
+        raise EnvironmentFailed("its limits cannot be read")
+    Dying.status = "running"
+    with pytest.raises(EnvironmentFailed), containers._unless_it_ends(Dying()):
+        raise EnvironmentFailed("its limits cannot be read")
 
 
 def test_limits_that_cannot_be_read_are_not_unlimited(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,14 +4,15 @@
 have), as for processes: the engine cannot take a memory limit away, and the disk is the whole machine's.
 """
 
+import contextlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from toolkit.errors import EnvironmentFailed
 from toolkit.leases.store import Lease, LeaseStore
-from toolkit.services.engine import LEASE_LABEL, REMOVAL, connected
+from toolkit.services.engine import LEASE_LABEL, REMOVAL, connected, docker
 from toolkit.services.faults.model import Fault
 from toolkit.services.faults.processes import LIMITS, limits_in
 
@@ -139,10 +140,22 @@ def undo(_store: LeaseStore, lease: Lease, noted: Mapping[str, str]) -> None:
         for each in find(client, lease.id, noted["label"]):
             if each.status == "paused":
                 each.unpause()
-            _give_back(client, each, before.get(each.id, {}))
+            with _unless_it_ends(each):
+                _give_back(client, each, before.get(each.id, {}))
             each.reload()
             if each.status != "running":
                 each.start()
+
+
+@contextlib.contextmanager
+def _unless_it_ends(container: Any) -> Iterator[None]:
+    """Let it pass when nothing could be given back to a container because that is dying of the fault."""
+    try:
+        yield
+    except (docker().errors.APIError, EnvironmentFailed):
+        container.reload()
+        if container.status == "running":
+            raise
 
 
 def revive(_store: LeaseStore, lease: Lease, label: str) -> None:
@@ -183,13 +196,16 @@ def _inside(container: Any, command: str) -> None:
         EnvironmentFailed: refused for good, or the image has no prlimit.
     """
     for _ in range(TRIES):
-        _, user = container.exec_run(["stat", "-c", "%u:%g", "/proc/1"])
+        code, user = container.exec_run(["stat", "-c", "%u:%g", "/proc/1"])
         whom = user.decode(errors="replace").strip()
+        if code in NO_PROGRAM:
+            output = b"its image has no programs for that"
+            break
         code, output = container.exec_run(["sh", "-c", EACH % command], user=whom)
         if code == 0:
             return
         time.sleep(PAUSE)
     raise EnvironmentFailed(
         f"{container.name}: its limits: {output.decode(errors='replace').strip()[-300:]}",
-        hint="the image needs prlimit (util-linux) and awk",
+        hint="the image needs a shell, prlimit (util-linux) and awk, as those based on Debian have",
     )
