@@ -3,9 +3,9 @@
     uv run benchmarks/prediction.py iofrol.csv.gz dune_debian_11.csv.gz [--json] [--seeds 10] [--part all]
 
 A CSV (``;`` between columns, gzip or plain) has at least the columns Name, Duration, Verdict (1 = failed)
-and Cycle. Protocol: cycles in time order; at each cycle its tests are ranked from what earlier cycles
-show; cycles with a failure are scored; then the cycle is learned. Ties are broken at random, and the figures
-are means over the seeds.
+and Cycle; where there is a BuildId, a build is a cycle, as in the published figures. Protocol: cycles in
+time order; at each cycle its tests are ranked from what earlier cycles show; cycles with a failure are
+scored; then the cycle is learned. Ties are broken at random, and the figures are means over the seeds.
 
 * APFD: Rothermel and others 2001, over cycles with at least 6 tests. APFDc: Elbaum and others 2001, by time.
 * NAPFD: Qu and others 2007, with half of the cycle's total duration as the budget; a test that does
@@ -49,13 +49,15 @@ def read_cycles(path: Path) -> list[Cycle]:
     """Read one history, cycles in time order."""
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rt", encoding="utf-8") as stream:
-        rows = sorted(csv.DictReader(stream, delimiter=";"), key=lambda row: int(row["Cycle"]))
+        table = csv.DictReader(stream, delimiter=";")
+        number = "BuildId" if "BuildId" in (table.fieldnames or ()) else "Cycle"
+        rows = sorted(table, key=lambda row: int(row[number]))
     return [
         [
             Result(test=NodeId(row["Name"]), failed=row["Verdict"] == "1", duration=float(row["Duration"]))
             for row in cycle
         ]
-        for _, cycle in groupby(rows, key=lambda row: row["Cycle"])
+        for _, cycle in groupby(rows, key=lambda row: row[number])
     ]
 
 

@@ -1,6 +1,7 @@
 """``invoke predict.*``: names, JSON and exit codes that scripts rely on."""
 
 import json
+import random
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -8,8 +9,17 @@ from pathlib import Path
 import pytest
 
 from tests.history.made_runs import made_run
+from toolkit.analysis.forecast import forecasts
+from toolkit.analysis.past import Past
+from toolkit.analysis.prediction import Result, train
+from toolkit.history.answers import Recent
 from toolkit.history.store import open_history
-from toolkit.scheduling.experience import experience_of, read_forecasts
+from toolkit.records import NodeId
+from toolkit.scheduling.experience import Forecasts, experience_of, read_forecasts
+from toolkit.scheduling.jobs import Job
+from toolkit.scheduling.order import arrange
+from toolkit.scheduling.pool import HOT_RISK
+from toolkit.tasks.predict import write_forecasts
 
 Run = Callable[..., tuple[int, str, str]]
 BAD, GOOD = "test_a.py::test_bad", "test_b.py::test_good"
@@ -66,21 +76,59 @@ def test_train_feeds_the_plan(invoke: Run, project: Path) -> None:
     code, out, _ = invoke("predict.train", "--json")
     told = json.loads(out)
     assert (code, told["runs"], told["results"], told["trained"]) == (0, 5, 10, False)
-    expected = read_forecasts(project / ".toolkit")
-    assert set(expected) == {BAD, GOOD}
+    kept = read_forecasts(project / ".toolkit")
+    expected = kept.tests
+    assert set(expected) == set(kept.urgency) == {BAD, GOOD}
     with open_history(str(project / ".toolkit" / "history.sqlite")) as history:
-        before, after = experience_of(history), experience_of(history, expected)
-        raised = experience_of(history, {GOOD: 0.9})  # type: ignore[dict-item]
+        before, after = experience_of(history), experience_of(history, kept)
+        raised = experience_of(history, Forecasts(tests={GOOD: 0.9}))  # type: ignore[dict-item]
+        newest = max(shape.last for shape in history.run_shapes())
+        stale = experience_of(history, kept, newest=kept.made + 1)
     assert after[BAD].failure_rate >= before[BAD].failure_rate  # type: ignore[index]
     assert after[GOOD].failure_rate == expected[GOOD] > before[GOOD].failure_rate  # type: ignore[index]
     assert raised[GOOD].failure_rate == 0.9  # type: ignore[index]
+    assert kept.made > newest, "it knows every run"
+    assert {test: seen.urgency for test, seen in after.items()} == kept.urgency
+    assert {seen.urgency for seen in stale.values()} == {None}, "a later run knows more"
     assert "predictions.json: 2 forecasts" in invoke("predict.train")[1]
 
 
+def test_the_plan_orders_by_what_the_benchmark_measures(tmp_path: Path) -> None:
+    """Of the likely failures the order is that of ``Model.predict``, duration and correction included."""
+    chance = random.Random(1)
+    tests = {NodeId(f"test_{index}.py::t"): 1.0 + 5 * (index % 3) for index in range(10)}
+    runs = [
+        [
+            Result(test=test, failed=chance.random() < index / 10, duration=seconds)
+            for index, (test, seconds) in enumerate(tests.items())
+        ]
+        for _ in range(40)
+    ]
+    model = train(runs)
+    measured = [one.test for one in model.predict(tests)]
+    recent = {
+        test: Recent(test=test, runs=("r",), verdicts="p", durations=(seconds,))
+        for test, seconds in tests.items()
+    }
+    write_forecasts(tmp_path / "predictions.json", forecasts(model, Past(runs={}, recent=recent)))
+    kept = read_forecasts(tmp_path)
+    jobs = [
+        Job(test=test, duration=seconds, risk=kept.tests[test], urgency=kept.urgency[test])
+        for test, seconds in tests.items()
+    ]
+    likely = [job.test for job in jobs if job.risk >= HOT_RISK]
+    assert model.trained
+    assert len(likely) > 3
+    planned = [job.test for job in arrange(jobs, "smart")]
+    assert planned[: len(likely)] == [test for test in measured if test in likely]
+
+
 def test_a_forecast_that_cannot_be_read_is_none(tmp_path: Path) -> None:
-    assert read_forecasts(tmp_path) == {}
+    assert read_forecasts(tmp_path) == Forecasts()
     (tmp_path / "predictions.json").write_text("{", encoding="utf-8")
-    assert read_forecasts(tmp_path) == {}
+    assert read_forecasts(tmp_path) == Forecasts()
+    (tmp_path / "predictions.json").write_text('{"made": 1.0, "tests": {"t": 0.5}}', encoding="utf-8")
+    assert read_forecasts(tmp_path) == Forecasts(made=1.0, tests={NodeId("t"): 0.5}), "as kept before"
 
 
 def test_evaluate(invoke: Run, project: Path) -> None:

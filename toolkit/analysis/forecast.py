@@ -1,5 +1,6 @@
 """From the history to a forecast: which tests are likely to fail next, why, and what to do about it."""
 
+import math
 import shlex
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -45,6 +46,11 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     factors: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
     calibrated: bool = False
+
+    @property
+    def urgency(self) -> float:
+        """The priority on the scale of a suspicion, 0 … 1: the one number by which a plan orders tests."""
+        return round(math.exp(min(self.priority, 0.0)), 6)
 
 
 class Quality(msgspec.Struct, frozen=True, kw_only=True):

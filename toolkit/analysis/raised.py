@@ -127,6 +127,8 @@ def _final(failure: Failure, chain: list[Raised]) -> Raised:
     if printed and (not told or printed.exception.endswith(told.rpartition(".")[2])):
         longer = len(message) > len(printed.message) and message.strip() not in _SAYS_NOTHING
         fuller = message if longer else printed.message
+        if longer and not told and printed.message not in message:  # cut short before what matters
+            fuller = f"{printed.message}\n{message}"
         return Raised(exception=printed.exception or told, message=_bounded(fuller), around=printed.around)
     whole = message if told else _MARK.sub("", f"{message}\n{failure.traceback}")
     if told and (not message or message.strip() in {*_SAYS_NOTHING, told}):

@@ -14,10 +14,30 @@ DATA = (
         weight=0.96,
         exceptions=(
             r"\w*Violation\w*|IntegrityError|DataIntegrityViolationException|"
-            r"\w*ConstraintException|DuplicateKey\w*|DuplicateKeyError|DataError|"
-            r"NumericValueOutOfRange|StringDataRightTruncation|InvalidTextRepresentation\w*|"
-            r"InvalidDatetimeFormat|UniqueConstraintError|DuplicateEntry\w*|DocumentTooLarge|"
-            r"BulkWriteError"
+            r"\w*ConstraintException|DuplicateKey\w*|DuplicateKeyError|"
+            r"UniqueConstraintError|DuplicateEntry\w*|DocumentTooLarge|BulkWriteError"
+        ),
+    ),
+    Rule(
+        name="column-type",
+        category=Category.DATA,
+        cause="a value does not fit the type or size of its column",
+        weight=0.96,
+        exceptions=(
+            r"NumericValueOutOfRange\w*|StringDataRightTruncation\w*|InvalidTextRepresentation\w*|"
+            r"InvalidDatetimeFormat\w*|DatetimeFieldOverflow\w*|CharacterNotInRepertoire\w*|"
+            r"InvalidBinaryRepresentation\w*|DataError|DataTruncation"
+        ),
+    ),
+    Rule(
+        name="column-type-told",
+        category=Category.DATA,
+        cause="a value does not fit the type or size of its column",
+        weight=0.945,
+        message=(
+            r"out of range for type|value too long for type|invalid input syntax for type|"
+            r"invalid byte sequence for encoding|data too long for column|out of range value for column|"
+            r"incorrect \w+ value: .{0,80} for column"
         ),
     ),
     Rule(
@@ -28,8 +48,7 @@ DATA = (
         message=(
             r"(?:unique|foreign key|check|not-null|not null|primary key) constraint|"
             r"duplicate key value|duplicate entry|constraint failed|violates .{0,40}constraint|"
-            r"E11000|out of range for type|value too long for type|invalid input syntax for type|"
-            r"invalid byte sequence for encoding"
+            r"E11000"
         ),
     ),
     Rule(

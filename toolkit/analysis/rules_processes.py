@@ -34,7 +34,6 @@ CONCURRENCY = (
         weight=0.97,
         exceptions=(
             r"SerializationFailure\w*|SerializationError|TransactionRollbackError|"
-            r"\w*OptimisticLock\w*|StaleDataError|StaleObjectStateException|"
             r"ConcurrentModificationException|ConcurrentUpdate\w*|WriteConflict\w*|"
             r"CannotSerializeTransactionException|TransactionConflict\w*|WatchError|"
             r"CannotAcquireLockException"
@@ -48,9 +47,25 @@ CONCURRENCY = (
         weight=0.96,
         message=(
             r"could not serialize access|tuple concurrently updated|concurrent (?:update|"
-            r"modification|transaction|map (?:writes|read))|write conflict|restart transaction|"
-            r"record has changed since last read|version conflict|"
-            r"row was updated or deleted by another"
+            r"modification|transaction|map (?:writes|read))|write conflict|restart transaction"
+        ),
+        shared=True,
+    ),
+    Rule(
+        name="stale",
+        category=Category.CONCURRENCY,
+        cause="somebody else changed the row in the meantime",
+        weight=0.97,
+        exceptions=r"\w*OptimisticLock\w*|StaleDataError|StaleObjectStateException|RecordModifiedError",
+        shared=True,
+    ),
+    Rule(
+        name="stale-told",
+        category=Category.CONCURRENCY,
+        cause="somebody else changed the row in the meantime",
+        weight=0.96,
+        message=(
+            r"record has changed since last read|version conflict|row was updated or deleted by another"
         ),
         shared=True,
     ),
@@ -170,6 +185,14 @@ CRASH = (
             r"DeadKernelError"
         ),
         shared=True,
+    ),
+    Rule(
+        name="silent",
+        category=Category.CRASH,
+        cause="another process ended without an answer",
+        weight=0.9,
+        exceptions=r"EOFError",
+        around=r"multiprocessing[/\\](?:connection|managers|pool)\.py",
     ),
     Rule(
         name="signal",

@@ -75,6 +75,17 @@ CONNECTIVITY = (
         shared=True,
     ),
     Rule(
+        name="no-socket",
+        category=Category.CONNECTIVITY,
+        cause="no server listens at the socket: it is not running",
+        weight=0.965,
+        message=(
+            r"connection to server on socket \W?(?P<what>[^\"\n]+?)\W? failed: No such file|through socket|"
+            r"Error 2 connecting to (?:unix socket:? )?\S*/|is the server running locally"
+        ),
+        shared=True,
+    ),
+    Rule(
         name="docker-gone",
         category=Category.CONNECTIVITY,
         cause="the Docker engine does not answer",
@@ -112,8 +123,7 @@ CONNECTIVITY = (
         weight=0.95,
         message=(
             r"connection reset|ConnectionReset|ECONNRESET|broken pipe|server closed the connection|"
-            r"has gone away|"
-            r"lost connection to|connection unexpectedly closed|"
+            r"has gone away|lost connection to|connection unexpectedly closed|"
             r"terminating connection due to|connection (?:was |is |has been |"
             r"already )*(?:closed|aborted|lost)|socket hang up|remote end closed|"
             r"server disconnected|connection not open|\bEPIPE\b|unexpected EOF|Connection aborted|"
@@ -130,9 +140,8 @@ CONNECTIVITY = (
         cause="no way leads to the host",
         weight=0.95,
         message=(
-            r"network is unreachable|no route to host|host is unreachable|ENETUNREACH|"
-            r"EHOSTUNREACH|network is down|ERR_INTERNET_DISCONNECTED|"
-            r"cannot assign requested address|EADDRNOTAVAIL"
+            r"network is unreachable|no route to host|host is unreachable|ENETUNREACH|EHOSTUNREACH|"
+            r"network is down|ERR_INTERNET_DISCONNECTED|cannot assign requested address|EADDRNOTAVAIL"
         ),
         shared=True,
     ),
@@ -324,6 +333,14 @@ TIMEOUT = (
             r"Connection is not available, request timed out"
         ),
         shared=True,
+    ),
+    Rule(
+        name="queue-timeout",
+        category=Category.TIMEOUT,
+        cause="nothing came through a queue in time, or nobody made room in it",
+        weight=0.9,
+        exceptions=r"Empty|Full",
+        message=r"\A\s*\Z",
     ),
     Rule(
         name="process-timeout",

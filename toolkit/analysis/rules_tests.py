@@ -85,14 +85,41 @@ IMPORT_ERROR = (
         cause="a name or library cannot be imported",
         weight=0.96,
         exceptions=(
-            r"ImportError|ImportWarning|UnsatisfiedLinkError|LoadError|ConftestImportFailure|"
-            r"PackageNotFoundError|DistributionNotFound|VersionConflict|"
-            r"ExceptionInInitializerError"
+            r"ImportError|ImportWarning|LoadError|ConftestImportFailure|"
+            r"VersionConflict|ExceptionInInitializerError"
         ),
         message=(
             r"(?:cannot import name "
             r"""(?P<what>["']\w+["'] from (?:partially initialized module )?["'][\w.]+["']))?"""
         ),
+        shared=True,
+    ),
+    Rule(
+        name="distribution",
+        category=Category.IMPORT_ERROR,
+        cause="a package is not installed",
+        weight=0.965,
+        exceptions=r"PackageNotFoundError|DistributionNotFound",
+        message=r"""(?:found for |The [\"'])?(?P<what>[\w.-]+)?""",
+        shared=True,
+    ),
+    Rule(
+        name="library",
+        category=Category.IMPORT_ERROR,
+        cause="a shared library is missing or cannot be imported",
+        weight=0.965,
+        message=(
+            r"(?:(?P<what>[\w.+-]+): )?cannot open shared object file|Library not loaded|DLL load failed|"
+            r"cannot load library|\bin java\.library\.path|symbol not found in flat namespace"
+        ),
+        shared=True,
+    ),
+    Rule(
+        name="library-type",
+        category=Category.IMPORT_ERROR,
+        cause="a shared library is missing or cannot be imported",
+        weight=0.96,
+        exceptions=r"UnsatisfiedLinkError",
         shared=True,
     ),
     Rule(
@@ -105,8 +132,7 @@ IMPORT_ERROR = (
             r"""cannot find module [\"'](?P<name>[^\"']+)|ERR_MODULE_NOT_FOUND|"""
             r"no required module provides package|cannot find package|is not in (?:GOROOT|std)|"
             r"could not be resolved from|package \S+ is not in|ImportError\b|Cannot find package|"
-            r"Failed to resolve import|error: cannot open shared object file|"
-            r"cannot open shared object file"
+            r"Failed to resolve import"
         ),
         shared=True,
     ),

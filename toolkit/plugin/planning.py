@@ -63,7 +63,8 @@ def _read_history(config: pytest.Config, found: Background) -> None:
     with open_history(table.history_url) as history:
         import_pending(history, table.state_dir)
         shapes = history.run_shapes()
-        found.experience = experience_of(history, read_forecasts(table.state_dir))
+        newest = max((shape.last for shape in shapes), default=0.0)
+        found.experience = experience_of(history, read_forecasts(table.state_dir), newest=newest)
         found.costs = costs_of(shapes, host=platform.node(), cores=cores())
         found.expected = expected_tests(
             history,

@@ -39,39 +39,50 @@ FORECASTS = "predictions.json"
 """File in the state folder: what ``invoke predict.train`` expects of each test."""
 
 
+class Forecasts(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``invoke predict.train`` keeps."""
+
+    made: float = 0.0
+    """Seconds since 1970. Results that are newer than this are not in it."""
+    tests: dict[NodeId, float] = {}
+    """Probability of failing, 0 to 1."""
+    urgency: dict[NodeId, float] = {}
+    """The one number per test that orders: higher runs earlier, 0 to 1, on the scale of a suspicion."""
+
+
 def experience_of(
-    history: History, expected: Mapping[NodeId, float] | None = None
+    history: History, forecasts: Forecasts | None = None, *, newest: float = 0.0
 ) -> dict[NodeId, Experience]:
     """Return what the history says of every test that ever ran.
 
     Args:
         history: of the project.
-        expected: forecast probability of failing, 0 … 1; it raises the rate of a test, never lowers it, since
-            the history may be newer than the forecast.
+        forecasts: a probability raises the failure rate of a test, never lowers it, since the history may be
+            newer than the forecast.
+        newest: when the newest run ended. Only a forecast that was made later orders the tests; after that,
+            what failed last knows more.
     """
-    usage, expected = history.usage(), expected or {}
+    usage, told = history.usage(), forecasts or Forecasts()
+    urgency = told.urgency if told.made >= newest else {}
     found = (
         (test, _experience(verdicts, durations, usage.get(test)))
         for test, verdicts, durations in history.lately(LOOKED_AT)
     )
-    return {
-        test: seen
-        if expected.get(test, 0.0) <= seen.failure_rate
-        else msgspec.structs.replace(seen, failure_rate=expected[test])
-        for test, seen in found
-    }
+    return {test: _foretold(seen, told.tests.get(test, 0.0), urgency.get(test)) for test, seen in found}
 
 
-def read_forecasts(state: Path) -> dict[NodeId, float]:
-    """Return test → probability from the newest forecast; empty where there is none that can be read."""
+def _foretold(seen: Experience, expected: float, urgency: float | None) -> Experience:
+    if urgency is None and expected <= seen.failure_rate:
+        return seen
+    return msgspec.structs.replace(seen, failure_rate=max(expected, seen.failure_rate), urgency=urgency)
+
+
+def read_forecasts(state: Path) -> Forecasts:
+    """Return the newest forecast; an empty one where there is none that can be read."""
     try:
-        return msgspec.json.decode((state / FORECASTS).read_bytes(), type=_Forecasts).tests
+        return msgspec.json.decode((state / FORECASTS).read_bytes(), type=Forecasts)
     except (OSError, msgspec.DecodeError):
-        return {}
-
-
-class _Forecasts(msgspec.Struct, frozen=True):
-    tests: dict[NodeId, float]
+        return Forecasts()
 
 
 def failure_rate(verdicts: str) -> float:

@@ -43,6 +43,8 @@ class Experience(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     memory: int | None = None
     failure_rate: float = 0.0
     """Exponentially weighted, 0 to 1, newest result heaviest."""
+    urgency: float | None = None
+    """Its number in a forecast that knows all results: higher runs earlier. None: the failure rate orders."""
     runs: int = 1
 
 
@@ -58,6 +60,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, gc=False, weakref=False):
     memory: int | None = None
     risk: float = 0.0
     """Probability to fail, 0 to 1."""
+    urgency: float | None = None
+    """Of the likely failures, higher runs earlier; None: by ``risk``."""
     serial: bool = False
     uses: tuple[str, ...] = ()
     group: str = ""
@@ -93,6 +97,7 @@ def _job(trait: Traits, seen: Experience | None, guess: Mapping[str, float], new
         cpu=None if seen is None else seen.cpu,
         memory=None if seen is None else seen.memory,
         risk=new_risk if seen is None else seen.failure_rate,
+        urgency=None if seen is None else seen.urgency,
         serial=trait.serial,
         uses=trait.uses,
         group=trait.group,

@@ -89,7 +89,11 @@ def _smart(blocks: Sequence[list[Job]]) -> list[list[Job]]:
         if _risk(block) < HOT_RISK:
             files.setdefault(block[0].file, []).extend(block)
     quick_first = sorted(files.values(), key=lambda block: _magnitude(_seconds(block) / len(block)))
-    return [*sorted(hot, key=lambda block: -_risk(block)), *quick_first]
+    return [*sorted(hot, key=lambda block: -_urgency(block)), *quick_first]
+
+
+def _urgency(block: Sequence[Job]) -> float:
+    return max(job.risk if job.urgency is None else job.urgency for job in block)
 
 
 def _risk(block: Sequence[Job]) -> float:

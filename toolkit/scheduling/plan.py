@@ -39,6 +39,7 @@ class PlannedTest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     cpu: float | None = None
     memory: int | None = None
     risk: float = 0.0
+    urgency: float | None = None
     serial: bool = False
     uses: tuple[str, ...] = ()
     group: str = ""

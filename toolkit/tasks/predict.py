@@ -18,7 +18,7 @@ from toolkit.errors import ChangesUnknown
 from toolkit.impact.changes import changed_between, old_contents
 from toolkit.records import NodeId
 from toolkit.reports.writing import place
-from toolkit.scheduling.experience import FORECASTS
+from toolkit.scheduling.experience import FORECASTS, Forecasts
 from toolkit.tasks.door import print_json, task
 from toolkit.tasks.history import opened
 from toolkit.tasks.tables import print_table, wide_console
@@ -82,7 +82,7 @@ def train_(_context: Context, *, json: bool = False, ref: str = "") -> None:
     model = train(runs)
     found = forecasts(model, past, touched=touched)
     file = config.state_dir / FORECASTS
-    _write(file, found)
+    write_forecasts(file, found)
     told = Trained(
         trained=model.trained,
         runs=len(runs),
@@ -100,9 +100,14 @@ def train_(_context: Context, *, json: bool = False, ref: str = "") -> None:
     console.print(f"{told.file}: {len(found)} forecasts", markup=False, highlight=False)
 
 
-def _write(file: Path, found: list[Forecast]) -> None:
-    tests = {one.test: round(one.probability, 4) for one in found}
-    place(file, [msgspec.json.encode({"made": time.time(), "tests": tests}).decode()])
+def write_forecasts(file: Path, found: list[Forecast]) -> None:
+    """Keep what the plan needs: of each test the probability, and the number that orders."""
+    kept = Forecasts(
+        made=time.time(),
+        tests={one.test: round(one.probability, 4) for one in found},
+        urgency={one.test: one.urgency for one in found},
+    )
+    place(file, [msgspec.json.encode(kept).decode()])
 
 
 @task(name="evaluate", help={"json": AS_JSON})
