@@ -1,6 +1,7 @@
 """The sessions load and fuzz on the services that they name: judged, reported, failed with the reason."""
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -102,6 +103,14 @@ def test_every_scenario_is_sent_and_reported(config: Config, monkeypatch: pytest
         load.load(Session("nothing"), config)  # type: ignore[arg-type]
     load.load(Session(install_only=True), config)  # type: ignore[arg-type]
     assert len(asked) == 3
+
+
+def test_without_an_environment_of_its_own_the_python_of_nox_sends(config: Config) -> None:
+    """``nox --no-venv``, where a session has no folder of programs."""
+    session: Any = Session()
+    assert load.interpreter(session) == "/venv/bin/python"
+    session.bin_paths = None
+    assert load.interpreter(session) == sys.executable
 
 
 def test_without_a_scenario_it_says_what_to_write(config: Config) -> None:

@@ -53,7 +53,12 @@ def judge_load(
             continue
         broken = (f"no verdict: {report.saturated}",) if report.saturated else report.failed
         findings = [_load_finding(name, scenario, text) for text in broken]
-        remedy = f"mend what is slow or wrong, then: {run_load(scenario)}"
+        mend = (
+            "use a machine with less to do, or more processes"
+            if report.saturated
+            else "mend what is slow or wrong"
+        )
+        remedy = f"{mend}, then: {run_load(scenario)}"
         yield _counted(
             name, findings, waivers, today, unit="broken", source=f"load/{scenario}.json",
             message=result_line(report), remedy=remedy,

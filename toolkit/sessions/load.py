@@ -1,6 +1,7 @@
 """The load session: every load scenario of the project on its running server."""
 
 import os
+import sys
 
 import nox
 
@@ -30,7 +31,7 @@ def load(session: nox.Session, config: Config) -> None:
     path = os.pathsep.join([*(session.bin_paths or ()), os.environ.get("PATH", "")])
     environ = {**os.environ, "PATH": path}
     services = sorted({each.service for each in scenarios.values()})
-    python = os.path.join(session.bin, "python")  # noqa: PTH118 - nox gives texts
+    python = interpreter(session)
     bad = []
     with running(config, services, reuse=True, run="load", environ=environ, say=session.log) as up:
         for name, scenario in scenarios.items():
@@ -47,3 +48,10 @@ def load(session: nox.Session, config: Config) -> None:
             bad += [] if result.verdict == "passed" else [f"{name}: {result.verdict}"]
     if bad:
         fail(session, "; ".join(bad))
+
+
+def interpreter(session: nox.Session) -> str:
+    """Return the Python that has the generator; ``--no-venv``: the one that runs Nox."""
+    if not session.bin_paths:
+        return sys.executable
+    return os.path.join(session.bin, "python")  # noqa: PTH118 - nox gives texts
