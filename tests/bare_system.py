@@ -21,6 +21,9 @@ ROOT = Path(__file__).parents[1]
 HOME = Path("/home/new")
 USER = 1000
 
+APART = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
+"""Starts a command in a mount and a process namespace of its own."""
+
 INSTALLER = (
     "PIP_",
     "UV_INDEX",
@@ -64,7 +67,7 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
         inside = [*user, *variables, "/bin/sh", "-c", f"cd {shlex.quote(str(folder))} || exit 125\n{script}"]
         outside = f"set -e\n{''.join(self._mounts())}exec {shlex.join(inside)}"
         return subprocess.run(
-            ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", outside],
+            [*APART, "sh", "-c", outside],
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -97,8 +100,10 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
 def needed() -> None:
     """Go on only where a system can be made; in CI that is a failure, elsewhere a skip that says more."""
     lacks = [name for name in ("unshare", "chroot", "mount", "tar") if shutil.which(name) is None]
-    if os.name != "posix" or os.geteuid() != 0:
+    if not lacks and os.geteuid() != 0:
         lacks.append("the rights of root")
+    if not lacks and subprocess.run([*APART, "true"], capture_output=True, check=False).returncode:
+        lacks.append("namespaces for mounts and processes (unshare is refused here)")
     if not lacks:
         return
     message = f"a bare system needs {', '.join(lacks)}"
