@@ -153,6 +153,18 @@ def test_what_a_lost_process_had_to_send_is_not_blamed_on_the_server() -> None:
     assert "1 processes of the generator were lost (there_1)" in found.saturated
 
 
+@pytest.mark.parametrize(
+    ("sent", "verdict"), [(40, "refused"), (60, "passed"), (140, "passed"), (200, "refused")]
+)
+def test_another_load_than_asked_for_is_no_verdict(sent: int, verdict: str) -> None:
+    """Workers that were started for another number of them; what chance does to 100 requests is tolerated."""
+    found = judge(scenario(throughput=None), told([0.01] * sent))
+    assert found.verdict == verdict
+    assert (f"{sent / 10:.1f} requests per second were sent instead of 10" in found.saturated) is (
+        verdict == "refused"
+    )
+
+
 def test_nothing_sent_is_a_failure() -> None:
     empty = judge(scenario(), {**told([]), "times": {}, "shares": []})
     assert (empty.verdict, empty.error_rate) == ("failed", 1.0)

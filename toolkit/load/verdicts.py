@@ -1,5 +1,6 @@
 """What the figures of a load say, or that they say nothing because the client itself was the limit."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,10 @@ LATE = 0.010
 """Seconds: 99 % of the requests must be sent within so much after they were due ..."""
 LATE_SHARE = 0.2
 """... or within this share of the 99th percentile that was measured."""
+OTHER = 0.1
+"""Share of the rate that may be sent more or less ..."""
+CHANCE = 5.0
+"""... or so many standard deviations of arrivals at random."""
 
 
 class ActionFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +96,11 @@ def _saturation(result: LoadResult) -> str:
     if result.lost:
         lost = f"{len(result.lost)} processes of the generator were lost ({', '.join(result.lost)})"
         return f"{lost}: what they had to send is missing"
+    if _sent_otherwise(result):
+        return (
+            f"{result.sent_rate:.1f} requests per second were sent instead of {result.wanted_rate:g}: "
+            "were all processes started for the same scenario and number (--of)?"
+        )
     if result.client_share > BUSY:
         return f"a process of the generator used {result.client_share:.0%} of its core: add `processes`"
     allowed = max(LATE * 1000, LATE_SHARE * result.all.p99_ms)
@@ -100,6 +110,15 @@ def _saturation(result: LoadResult) -> str:
             f"({allowed:.1f} are allowed): this machine is too busy to measure"
         )
     return ""
+
+
+def _sent_otherwise(result: LoadResult) -> bool:
+    """Tell whether clearly another load was sent than asked for: what is due is sent, however late."""
+    if not result.sent_rate:
+        return False
+    requests = result.all.requests * result.wanted_rate / result.sent_rate
+    tolerated = max(OTHER, CHANCE / math.sqrt(requests)) if requests else OTHER
+    return abs(result.sent_rate / result.wanted_rate - 1) > tolerated
 
 
 def _broken(expect: Expected, result: LoadResult) -> list[str]:
