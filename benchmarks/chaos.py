@@ -211,7 +211,9 @@ def rounds(
             before = world.state(service)
             for action in actions:
                 if not (kill and action in NETWORK_ACTIONS):
-                    yield row(world, chaos, action, service, before, repeat=repeat, kill=kill)
+                    done = row(world, chaos, action, service, before, repeat=repeat, kill=kill)
+                    print(told(done), file=sys.stderr)  # who interrupts it has what was done so far
+                    yield done
         finally:
             chaos.close()
 
@@ -630,6 +632,15 @@ def main() -> None:
     sys.exit(int(wrong or any(result[name]["left_over"] for name in chosen.only.split(","))))
 
 
+def told(row: Mapping[str, Any]) -> str:
+    """Return one line of the table."""
+    times = "".join(f"{row[key]:8.3f}" for key in ("median_s", "worst_s", "well_median_s", "well_worst_s"))
+    bites = {True: "yes", False: "NO", None: "-"}[row["bites"]]
+    refused = "-" if row["refused"] is None else str(row["refused"])
+    counts = f"{bites:>4s} {refused:>3s} {row['rounds']:3d} {row['not_as_before']:3d}"
+    return f"  {row['service']:13s} {row['action']:14s} {times} {counts}"
+
+
 def show(result: Mapping[str, Any]) -> None:
     proxy = result["proxy"]
     print(f"round trip: {proxy['direct_us']:.0f} us direct, {proxy['through_us']:.0f} us through the proxy")
@@ -641,15 +652,7 @@ def show(result: Mapping[str, Any]) -> None:
             continue
         print(f"{runtime}: answered, well after (median, worst, s), bites, refused, rounds, not as before")
         for row in found["rows"]:
-            times = "".join(
-                f"{row[key]:8.3f}" for key in ("median_s", "worst_s", "well_median_s", "well_worst_s")
-            )
-            bites = {True: "yes", False: "NO", None: "-"}[row["bites"]]
-            refused = "-" if row["refused"] is None else str(row["refused"])
-            print(
-                f"  {row['service']:13s} {row['action']:14s} {times} {bites:>4s} {refused:>3s} "
-                f"{row['rounds']:3d} {row['not_as_before']:3d}"
-            )
+            print(told(row))
         print(f"  left over: {', '.join(found['left_over']) or 'nothing'}")
 
 
