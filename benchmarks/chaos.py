@@ -491,7 +491,7 @@ class Surroundings:
 
     def _counts(self, rule: str) -> bool:
         """Tell whether a rule is no remark and not what the engine has for somebody else's containers."""
-        of_engine = any(word in rule for word in ("br-", "veth", "DOCKER", "docker0", "172."))
+        of_engine = any(word in rule for word in ("br-", "veth", "DOCKER", "docker0", "172.", "192.168."))
         return not rule.startswith(("#", ":")) and (
             not of_engine or any(word in rule for word in self._words)
         )
