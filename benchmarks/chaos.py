@@ -540,10 +540,10 @@ def measured(runtime: str, chosen: argparse.Namespace) -> dict[str, Any]:
     """Break and mend the servers of one runtime."""
     host = find_host() if runtime == "compose" else ""
     services = chosen.services.split(",")
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         folder.chmod(0o711)
-        around = Surroundings(folder, host)
+        around = stack.enter_context(contextlib.closing(Surroundings(folder, host)))
         config = parse_config(
             {"tool": {"toolkit": {"services": configured(runtime, folder)}}}, root=around.project, environ={}
         )
@@ -559,7 +559,6 @@ def measured(runtime: str, chosen: argparse.Namespace) -> dict[str, Any]:
                 rows = list(rounds(world, services, actions, repeat=chosen.repeat, kill=chosen.killed))
                 leases |= {lease.id for lease in store.leases()}
             left = around.left_over(store, sorted(leases))
-        around.close()
     return {"rows": rows, "left_over": left}
 
 
