@@ -78,6 +78,8 @@ class Impact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Every so many runs all tests run; 0: never for this reason."""
     days: Annotated[float, msgspec.Meta(ge=0)] = 7.0
     """Everything runs when it did not for so many days; 0: never for this reason."""
+    retrace: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.05
+    """Share of the tests that are traced when everything runs although nothing changed for them; 1: all."""
 
 
 class Flaky(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

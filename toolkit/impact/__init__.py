@@ -6,8 +6,11 @@
     explaining    why a test runs or does not
     exchange      the store as one small file
     store         the dependencies of all tests, in one SQLite file
+    schema        its tables
     bitmaps       sets of tests in the store
     selection     tests → selected or left out, each with its reason
+    retracing     which tests are traced when everything runs
+    kept          what functions that keep things ran in earlier runs
     policy        when everything runs all the same; recall so far
     remembering   the coverage of left-out tests: kept after a run, recalled in the next
     covered       what each context of a process executed, as a file

@@ -15,8 +15,10 @@ from pathlib import PurePosixPath
 
 from toolkit.impact.fingerprints import Unit, unit_at
 from toolkit.impact.graph import Module, ModuleGraph
-from toolkit.impact.inputs import Input
-from toolkit.impact.touching import Interner, Sources, code_inputs, item_inputs, touched_input
+from toolkit.impact.inputs import Input, Windows
+from toolkit.impact.kept import reached
+from toolkit.impact.touching import Interner, Sources, code_inputs, is_above, is_conftest, item_inputs
+from toolkit.impact.touching import touched_input as _touched
 from toolkit.impact.trails import ProcessTrail, Touched
 
 DROPPED = "what it touched could not be written whole"
@@ -33,6 +35,7 @@ class ProcessInputs:
         intern: numbers the inputs; shared by all processes of the run.
         test_files: files with tests: what they import belongs to their own tests only.
         rehearsed: what the imports of modules depend on that were imported before tracing began.
+        kept: what functions that keep things ran in earlier runs; counts where tests were not traced.
     """
 
     def __init__(  # noqa: PLR0917 - all needed
@@ -43,12 +46,15 @@ class ProcessInputs:
         intern: Interner,
         test_files: frozenset[str],
         rehearsed: Mapping[str, tuple[Input, ...]] | None = None,
+        kept: Windows | None = None,
     ) -> None:
         self.trail = trail
         self.sources = sources
         self.intern = intern
         self.test_files = test_files
         self._rehearsed = rehearsed or {}
+        self._kept = (kept or {}) if trail.untraced else {}
+        self._kept_numbers: dict[Input, frozenset[int]] = {}
         self._children = list(children)
         self._child_inputs = {child.name: self._everything_of(child) for child in self._children}
         self._units: dict[int, Unit | None] = {}
@@ -107,7 +113,7 @@ class ProcessInputs:
         return found
 
     def inputs_of_module(self, path: str) -> frozenset[int]:
-        """Return what the import of one module depends on, without those that it imports."""
+        """Return what the import of a module depends on, without those that it imports."""
         if path not in self._module_inputs:
             self._module_inputs[path] = frozenset()  # a cycle ends here
             numbers = {self.intern("module", path), *self._imported_names(path)}
@@ -160,7 +166,16 @@ class ProcessInputs:
             and unit.name in kept
         }
         numbers = {self.intern("function", path, name) for name in kept}
+        numbers.update(*(self._kept_before(Input("function", path, name)) for name in kept))
         return numbers.union(*(self._window(position) for position in positions))
+
+    def _kept_before(self, keeper: Input) -> frozenset[int]:
+        """What it ran in earlier runs: tests that are not traced now may have had it run again."""
+        found = self._kept_numbers.get(keeper)
+        if found is None:
+            found = frozenset(self.intern(*item) for item in reached(self._kept, keeper))
+            self._kept_numbers[keeper] = found
+        return found
 
     # -- functions ---------------------------------------------------------------------------------------
 
@@ -195,11 +210,26 @@ class ProcessInputs:
             while pending:
                 at = pending.pop()
                 numbers |= self._inputs_of_code(at) | self._items_of_call(at)
+                if self._kept and (keeping := self._as_input(at)) is not None:
+                    numbers |= self._kept_before(keeping)
                 ran = self._ran_in_calls(at) - seen
                 seen |= ran
                 pending.extend(ran)
             self._windows[keeper] = frozenset(numbers)
         return self._windows[keeper]
+
+    def _as_input(self, position: int) -> Input | None:
+        unit = self._unit_of(position)
+        return None if unit is None else Input("function", self.trail.codes[position][0], unit.name)
+
+    def windows(self) -> Windows:
+        """Return what ran in the calls of functions that keep things, by function: for later runs."""
+        found: dict[Input, frozenset[Input]] = {}
+        for position in self._keepers if self.trail.by_functions else ():
+            if (keeper := self._as_input(position)) is not None:
+                ran = frozenset(map(self.intern.inputs.__getitem__, self._window(position)))
+                found[keeper] = found.get(keeper, frozenset()) | ran
+        return found
 
     def _ran_in_calls(self, keeper: int) -> set[int]:
         """Functions that ran in calls of another; where not all calls were followed: in the same test."""
@@ -211,7 +241,7 @@ class ProcessInputs:
     def _items_of_call(self, position: int) -> set[int]:
         """Files that were opened, variables read and modules loaded in calls of a function, in any test."""
         items = self.trail.call_items.get(position, ())
-        return {touched_input(kind, item, self.intern) for kind, item in items}
+        return {_touched(kind, item, self.intern) for kind, item in items}
 
     def _inputs_of_code(self, position: int) -> frozenset[int]:
         if position not in self._code_numbers:
@@ -291,7 +321,7 @@ class ProcessInputs:
             numbers |= self._inputs_of_codes(touched.functions) | item_inputs(touched, self.intern)
             for used in touched.items.get("uses", ()):
                 other = self.trail.contexts.get(int(used))
-                if other is not None and other.kind == "import" and not _is_conftest(other.name):
+                if other is not None and other.kind == "import" and not is_conftest(other.name):
                     seeds.add(other.name)
         if self.trail.dropped:
             numbers.add(self.intern("everything", "", DROPPED))
@@ -305,10 +335,7 @@ class ProcessInputs:
         for number, touched in self.trail.contexts.items():
             if touched.kind in {"test", "fixture"}:
                 found |= self.module_paths_of(number, set())
-        return found - self._statically_reached()
-
-    def _statically_reached(self) -> set[str]:
-        return self.graph.closure(self.test_files)
+        return found - self.graph.closure(self.test_files)
 
     def _inputs_of_test(
         self, number: int, touched: Touched
@@ -324,7 +351,7 @@ class ProcessInputs:
     def _inputs_of_file(self, file: str) -> tuple[frozenset[int], frozenset[str]]:
         """Return what all tests of a file depend on: inputs, and modules that they reach."""
         numbers = set(self._own_file(file))
-        seeds = {path for path in self.graph.paths if _is_conftest(path) and _is_above(path, file)}
+        seeds = {path for path in self.graph.paths if is_conftest(path) and is_above(path, file)}
         for context in self._collections.get(file, ()):
             numbers |= self._inputs_of_context(context)
             seeds |= self.module_paths_of(context, set()) - self.test_files
@@ -366,12 +393,3 @@ class ProcessInputs:
                 numbers |= inputs
             self._reached[key] = frozenset(numbers)
         return self._reached[key]
-
-
-def _is_conftest(path: str) -> bool:
-    return path == "conftest.py" or path.endswith("/conftest.py")
-
-
-def _is_above(conftest: str, file: str) -> bool:
-    folder = conftest.removesuffix("conftest.py")
-    return file.startswith(folder)

@@ -60,6 +60,9 @@ def import_store(store: DependencyStore, source: Path) -> int:
 
 
 def _add(database: sqlite3.Connection) -> int:
+    alone = not database.execute("SELECT count(*) FROM main.tests").fetchone()[0]
+    if alone:
+        database.execute("INSERT OR REPLACE INTO main.windows SELECT * FROM other.windows")
     shift = database.execute("SELECT ifnull(max(id), 0) FROM main.segments").fetchone()[0]
     database.execute(
         "INSERT OR IGNORE INTO main.inputs (kind, name, unit, fingerprint)"
@@ -75,7 +78,7 @@ def _add(database: sqlite3.Connection) -> int:
     )
     cursor = database.execute(
         "INSERT OR IGNORE INTO main.tests SELECT environment, node, segment + ?, position, outcomes,"
-        " duration, since_bad FROM other.tests WHERE segment IS NOT NULL",
-        (shift,),
+        " duration, since_bad, CASE WHEN ? THEN traced ELSE 0 END FROM other.tests WHERE segment IS NOT NULL",
+        (shift, alone),  # beside others, what they keep is not known whole: they are traced when they run
     )
     return cursor.rowcount

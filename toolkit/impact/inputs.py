@@ -1,5 +1,6 @@
 """The vocabulary of selection: what a test depends on."""
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -43,6 +44,10 @@ class Input(NamedTuple):
                 return f"{self.kind} {self.name}"
 
 
+Windows = Mapping[Input, frozenset[Input]]
+"""Function that keeps things for later calls → what ran in any call of it."""
+
+
 class CaseInputs(msgspec.Struct, frozen=True, kw_only=True):
     """One test as it was recorded in a run."""
 
@@ -51,6 +56,8 @@ class CaseInputs(msgspec.Struct, frozen=True, kw_only=True):
     shared: tuple[frozenset[int], ...] = ()  # more of them, in sets that many tests have in common
     outcome: Outcome
     duration: float = 0.0
+    whole: bool = True
+    """Whether all was traced that later runs need in order not to trace it again."""
 
 
 class Traced(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +66,7 @@ class Traced(msgspec.Struct, frozen=True, kw_only=True):
     inputs: tuple[Input, ...]
     fingerprints: tuple[str, ...]  # of the inputs, as they were during the run
     cases: tuple[CaseInputs, ...]
+    windows: Windows = {}
 
 
 class CaseRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +76,7 @@ class CaseRecord(msgspec.Struct, frozen=True, kw_only=True):
     outcomes: str = ""  # one letter a run, newest last, at most ten: see LETTERS
     duration: float = 0.0
     runs_since_bad: int = 1000  # runs of this test since it last ended badly
+    traced: int = 0  # number of the run in which it was traced last; 0: must be traced
 
 
 LETTERS: dict[Outcome, str] = {

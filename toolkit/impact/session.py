@@ -95,6 +95,8 @@ class ImpactSession:
         self._options = None if options is None else tuple(options)
         self.incomplete: list[str] = []
         """Filled at the end of a run: names of processes that could not write all that they did."""
+        self.recorded = 0
+        """Filled at the end of a run: tests whose dependencies were recorded."""
         self.keepers: Keepers = {}
         """Filled by a plan: functions that keep things, in the files that recorded tests depend on."""
 
@@ -182,7 +184,9 @@ class ImpactSession:
             traced = self.traced(trails, results)
             if also is not None:
                 also(trails, traced)
+            self.recorded = len(traced.cases)
             self.store.record(self.environment, traced)
+            self.store.note_results(self.environment, _others(results, traced))
             self.store.forget(self.environment, lost)
         return {**results, **dict.fromkeys(lost, (Outcome.CRASHED, 0.0))}
 
@@ -217,11 +221,18 @@ class ImpactSession:
         rehearsed = rehearse(self.root, list(dict.fromkeys(early)), state, self.store)
         own: dict[NodeId, frozenset[int]] = {}
         shared: dict[NodeId, tuple[frozenset[int], ...]] = {}
+        kept = self.store.windows(self.environment) if any(trail.untraced for trail in trails) else {}
+        windows: dict[Input, frozenset[Input]] = {}
+        not_whole: set[str] = set()
         for trail in trails:
             if not trail.parent:
                 process = ProcessInputs(
-                    trail, offspring(trail, trails), state.source, intern, test_files, rehearsed
+                    trail, offspring(trail, trails), state.source, intern, test_files, rehearsed, kept
                 )
+                for keeper, ran in process.windows().items():
+                    windows[keeper] = windows.get(keeper, frozenset()) | ran
+                if trail.dropped or not trail.by_functions:
+                    not_whole.update(trail.begun)
                 for name, numbers, sets in process.tests():
                     test = NodeId(name)
                     own[test] = own[test] | numbers if test in own else numbers
@@ -236,6 +247,7 @@ class ImpactSession:
                 shared=(settings, *shared[test]),
                 outcome=outcome,
                 duration=seconds,
+                whole=test not in not_whole,
             )
             for test, (outcome, seconds) in results.items()
             if test in own
@@ -247,10 +259,16 @@ class ImpactSession:
             STALE if self._moved(item, contents, state) else fingerprint
             for item, fingerprint in zip(intern.inputs, fingerprints(state, intern.inputs), strict=True)
         ]
-        return Traced(inputs=tuple(intern.inputs), fingerprints=tuple(found), cases=cases)
+        return Traced(inputs=tuple(intern.inputs), fingerprints=tuple(found), cases=cases, windows=windows)
 
     def _moved(self, item: Input, contents: Mapping[str, set[str]], state: ProjectState) -> bool:
         """Whether a file is no longer as it was when the run first used it."""
         if item.kind not in {"function", "module", "tests", "source", "file"} or item.name not in contents:
             return False
         return {content or GONE for content in contents[item.name]} != {state.content(item.name)}
+
+
+def _others(results: Results, traced: Traced) -> Results:
+    """Return the results of tests that were not traced."""
+    cases = {case.test for case in traced.cases}
+    return {test: result for test, result in results.items() if test not in cases}

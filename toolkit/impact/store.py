@@ -13,48 +13,25 @@ import contextlib
 import sqlite3
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from toolkit.errors import HistoryDamaged, HistoryError, SchemaTooNew
+from toolkit.errors import HistoryDamaged, HistoryError
 from toolkit.impact.bitmaps import bitmaps, pack, set_bits, unpack
-from toolkit.impact.inputs import BAD_LETTERS, LETTERS, CaseInputs, CaseRecord, Input, Traced
+from toolkit.impact.inputs import BAD_LETTERS, LETTERS, CaseInputs, CaseRecord, Input, Traced, Windows
+from toolkit.impact.kept import pack_windows, united, unpack_windows
 from toolkit.impact.policy import PastRun
-from toolkit.records import NodeId
+from toolkit.impact.schema import prepare
+from toolkit.records import NodeId, Outcome
 
 STORE_NAME = "dependencies.sqlite"
 """Name of the file in the state folder."""
 
-SCHEMA_VERSION = 1
 SEGMENT_TESTS = 8192
 MOST_SEGMENTS = 24
 """More segments than this are merged."""
-
-SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE inputs (            -- one row for each state of a thing that tests depend on
-  id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, unit TEXT NOT NULL,
-  fingerprint TEXT NOT NULL, UNIQUE (kind, name, unit, fingerprint));
-CREATE TABLE segments (id INTEGER PRIMARY KEY, size INTEGER NOT NULL, created REAL NOT NULL);
-CREATE TABLE tests (
-  environment TEXT NOT NULL, node TEXT NOT NULL, segment INTEGER, position INTEGER,
-  outcomes TEXT NOT NULL DEFAULT '', duration REAL NOT NULL DEFAULT 0, since_bad INTEGER NOT NULL DEFAULT
-  1000,
-  PRIMARY KEY (environment, node)) WITHOUT ROWID;
-CREATE INDEX tests_by_segment ON tests (segment);
-CREATE TABLE postings (          -- which tests of a segment depend on an input: a compressed bitmap
-  segment INTEGER NOT NULL, input INTEGER NOT NULL, bits BLOB NOT NULL,
-  PRIMARY KEY (input, segment)) WITHOUT ROWID;
-CREATE TABLE sources (key TEXT PRIMARY KEY, value BLOB NOT NULL, used REAL NOT NULL) WITHOUT ROWID;
-CREATE TABLE runs (
-  id INTEGER PRIMARY KEY, environment TEXT NOT NULL, at REAL NOT NULL, mode TEXT NOT NULL,
-  selected INTEGER NOT NULL, left_out INTEGER NOT NULL, saved REAL NOT NULL,
-  failing INTEGER NOT NULL DEFAULT 0, missed INTEGER NOT NULL DEFAULT 0, reference TEXT NOT NULL DEFAULT '');
-CREATE TABLE misses (            -- failed, although selection would have left it out
-  run INTEGER NOT NULL, node TEXT NOT NULL, PRIMARY KEY (run, node)) WITHOUT ROWID;
-"""
 
 
 class DependencyStore:
@@ -81,15 +58,15 @@ class DependencyStore:
     def tests(self, environment: str) -> dict[NodeId, CaseRecord]:
         """Return all tests known in an environment that have dependencies."""
         rows = self._db.execute(
-            "SELECT node, outcomes, duration, since_bad FROM tests"
+            "SELECT node, outcomes, duration, since_bad, traced FROM tests"
             " WHERE environment = ? AND segment IS NOT NULL",
             (environment,),
         )
         return {
             NodeId(node): CaseRecord(
-                test=NodeId(node), outcomes=outcomes, duration=duration, runs_since_bad=since_bad
+                test=NodeId(node), outcomes=outcomes, duration=duration, runs_since_bad=since_bad, traced=at
             )
-            for node, outcomes, duration, since_bad in rows
+            for node, outcomes, duration, since_bad, at in rows
         }
 
     def inputs(self) -> Iterator[tuple[int, Input, str]]:
@@ -182,10 +159,26 @@ class DependencyStore:
 
     def record(self, environment: str, traced: Traced) -> None:
         """Add what a run recorded; replaces what was known about these tests."""
+        self._add_windows(environment, traced)
         numbers = self._intern(traced.inputs, traced.fingerprints)
         for begin in range(0, len(traced.cases), SEGMENT_TESTS):
             self._record_segment(environment, traced.cases[begin : begin + SEGMENT_TESTS], numbers)
         self.tidy()
+
+    def windows(self, environment: str) -> Windows:
+        """Return what functions that keep things ran, in all runs since everything was traced."""
+        row = self._db.execute("SELECT value FROM windows WHERE environment = ?", (environment,)).fetchone()
+        return {} if row is None else unpack_windows(row[0])
+
+    def _add_windows(self, environment: str, traced: Traced) -> None:
+        """Add them to those of earlier runs, as long as a test counts that was traced only in these."""
+        whole = {case.test for case in traced.cases if case.whole}
+        known = {test for test, record in self.tests(environment).items() if record.traced}
+        before = self.windows(environment) if known - whole else {}
+        after = united(before, traced.windows)
+        if after != before or not before:
+            row = (environment, pack_windows(after))
+            self._db.execute("INSERT OR REPLACE INTO windows VALUES (?, ?)", row)
 
     def _intern(self, inputs: Iterable[Input], fingerprints: Iterable[str]) -> list[int]:
         rows = [(*item, fingerprint) for item, fingerprint in zip(inputs, fingerprints, strict=True)]
@@ -210,10 +203,11 @@ class DependencyStore:
 
     def _name_tests(self, environment: str, cases: Iterable[CaseInputs], segment: int) -> None:
         self._db.executemany(
-            "INSERT INTO tests (environment, node, segment, position, outcomes, duration, since_bad)"
+            "INSERT INTO tests (environment, node, segment, position, outcomes, duration, since_bad, traced)"
             " VALUES (:environment, :node, :segment, :position, :letter, :duration,"
-            "   CASE WHEN :bad THEN 0 ELSE 1000 END)"
+            "   CASE WHEN :bad THEN 0 ELSE 1000 END, :traced)"
             " ON CONFLICT DO UPDATE SET segment = :segment, position = :position, duration = :duration,"
+            "   traced = :traced,"
             "   outcomes = substr(outcomes || :letter, -10),"
             "   since_bad = CASE WHEN :bad THEN 0 ELSE min(since_bad + 1, 1000) END",
             (
@@ -225,8 +219,27 @@ class DependencyStore:
                     "letter": LETTERS[case.outcome],
                     "duration": case.duration,
                     "bad": LETTERS[case.outcome] in BAD_LETTERS,
+                    "traced": int(time.time()) if case.whole else 0,
                 }
                 for position, case in enumerate(cases)
+            ),
+        )
+
+    def note_results(self, environment: str, results: Mapping[NodeId, tuple[Outcome, float]]) -> None:
+        """Note how tests ended that were not traced; what they depend on stays as it was recorded."""
+        self._db.executemany(
+            "UPDATE tests SET duration = :duration, outcomes = substr(outcomes || :letter, -10),"
+            " since_bad = CASE WHEN :bad THEN 0 ELSE min(since_bad + 1, 1000) END"
+            " WHERE environment = :environment AND node = :node",
+            (
+                {
+                    "environment": environment,
+                    "node": test,
+                    "letter": LETTERS[outcome],
+                    "duration": seconds,
+                    "bad": LETTERS[outcome] in BAD_LETTERS,
+                }
+                for test, (outcome, seconds) in results.items()
             ),
         )
 
@@ -351,7 +364,7 @@ def open_store(path: Path) -> DependencyStore:
         connection = sqlite3.connect(path, timeout=30, isolation_level=None)
         with contextlib.ExitStack() as unless_sound:
             unless_sound.callback(connection.close)
-            _prepare(connection, path)
+            prepare(connection, path)
             unless_sound.pop_all()
     except sqlite3.DatabaseError as error:
         kind = HistoryError if isinstance(error, sqlite3.OperationalError) else HistoryDamaged
@@ -361,16 +374,3 @@ def open_store(path: Path) -> DependencyStore:
     except OSError as error:
         raise HistoryError(f"{path}: cannot be opened: {error.strerror or error}") from error
     return DependencyStore(connection, path)
-
-
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version > SCHEMA_VERSION:
-        raise SchemaTooNew(
-            f"{path}: written by a newer toolkit (schema {version}, this one knows {SCHEMA_VERSION})",
-            hint="update nox-invoke-toolkit, or delete the file to record everything anew",
-        )
-    if version == 0:
-        connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")

@@ -69,3 +69,14 @@ def item_inputs(touched: Touched, intern: Interner) -> set[int]:
 def touched_input(kind: str, item: str, intern: Interner) -> int:
     """Return one of them; of "everything", the item says why."""
     return intern("everything", "", item) if kind == EVERYTHING else intern(ITEM_KINDS[kind], item)
+
+
+def is_conftest(path: str) -> bool:
+    """Whether a file is one of those that pytest loads by itself."""
+    return path == "conftest.py" or path.endswith("/conftest.py")
+
+
+def is_above(conftest: str, file: str) -> bool:
+    """Whether a conftest file is loaded for a file."""
+    folder = conftest.removesuffix("conftest.py")
+    return file.startswith(folder)

@@ -43,6 +43,7 @@ class ProcessTrail:
     contexts: dict[int, Touched] = field(default_factory=dict)
     gone: dict[str, int] = field(default_factory=dict)
     begun: list[str] = field(default_factory=list)
+    untraced: bool = False  # some of its tests were not traced: what they kept is known from earlier runs
     results: dict[NodeId, tuple[Outcome, float]] = field(default_factory=dict)
 
 
@@ -91,6 +92,11 @@ def _take_touch(  # noqa: PLR0917 - the fields of a line
         trail.often.setdefault(int(position), []).append(number)
 
 
+def _take_begin(trail: ProcessTrail, test: str, traced: bool = True) -> None:
+    trail.begun.append(test)
+    trail.untraced = trail.untraced or not traced
+
+
 def _take_until(trail: ProcessTrail, number: int) -> None:
     trail.until = number
 
@@ -107,7 +113,7 @@ _TAKE: dict[str, Callable[..., object]] = {
     "code": lambda trail, index, path, name, line: trail.codes.setdefault(index, (path, name, line)),
     "calls": _take_calls,
     "touch": _take_touch,
-    "begin": lambda trail, test: trail.begun.append(test),
+    "begin": _take_begin,
     "result": lambda trail, test, outcome, seconds: trail.results.update(
         {NodeId(test): (Outcome(outcome), float(seconds))}
     ),

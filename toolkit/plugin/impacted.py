@@ -43,6 +43,7 @@ class RunPlan(msgspec.Struct, frozen=True):
     left_out: frozenset[NodeId] = frozenset()
     deselect: bool = True
     keepers: dict[str, list[int]] = {}
+    untraced: frozenset[NodeId] = frozenset()
 
 
 def read_plan(folder: Path) -> RunPlan:
@@ -96,9 +97,12 @@ def begin_process(config: pytest.Config, folder: Path, name: str) -> None:
     from toolkit.plugin.covering import CoverageSplit, covered_file
     from toolkit.plugin.tracing import TestTracer
 
+    def known() -> frozenset[NodeId]:
+        return read_plan(folder).untraced
+
     config.pluginmanager.register(Deselector(config, folder), "toolkit-impact-deselector")
     if not config.known_args_namespace.collectonly:
-        tests = TestTracer(config, folder, name, keepers_among(read_plan(folder).keepers))
+        tests = TestTracer(config, folder, name, keepers_among(read_plan(folder).keepers), known)
         config.pluginmanager.register(tests, "toolkit-impact-tracer")
         config.pluginmanager.register(CoverageSplit(tests.tracer, covered_file(folder, name)))
 
@@ -193,18 +197,32 @@ class ImpactController:
             left_out=self.selection.left_out,
             deselect=self._selecting and not self._shadow,
             keepers=self.session.keepers,
+            untraced=self._untraced(),
         )
         (self.folder / PLAN).write_bytes(msgspec.json.encode(plan))
+
+    def _untraced(self) -> frozenset[NodeId]:
+        """Where everything runs, what is known of most tests still holds. Coverage must be told of all."""
+        from toolkit.impact.retracing import untraced
+
+        everything = self._shadow or self.selection.full
+        if self._keeper.coverage is not None or not everything:
+            return frozenset()
+        environment = self.session.environment
+        share = activation.settings(self._config).impact.retrace
+        return untraced(self.selection, self._store.tests(environment), share, self._store.runs(environment))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
         """By now coverage is measured or is not; where it is, nothing is left out that it would miss."""
-        if self._keeper.begin() and self.selection.left_out and not self._shadow:
+        if not self._keeper.begin():
+            return
+        if self.selection.left_out and not self._shadow:
             from toolkit.impact.selection import keep_covered
 
             known = self._store.tests(self.session.environment)
             self.selection = keep_covered(self.selection, known, self._keeper.tests())
-            self._write_plan()
+        self._write_plan()
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtestloop(self) -> Generator[None, object, object]:
@@ -297,7 +315,8 @@ class ImpactController:
         if self._mode == "selected":
             text = f"impacted: {self._ran} ran, {count} left out (about {self.selection.saved:.1f} s saved)"
         elif self._mode == "record":
-            text = f"impacted: {self._ran} recorded"
+            some = f"{self._ran} ran, {self.session.recorded} of them traced: nothing changed for the others"
+            text = f"impacted: {some if self.session.recorded < self._ran else f'{self._ran} recorded'}"
         else:
             text = f"impacted: everything ran; {len(self.selection.would_leave_out)} would have been left out"
         terminalreporter.write_line(text + self._note)

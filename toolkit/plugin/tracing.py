@@ -1,14 +1,14 @@
 """Traces the tests of this process: contexts for tests, shared fixtures and the collection of files."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Collection, Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from toolkit.plugin.recording import identity
-from toolkit.records import Outcome
+from toolkit.records import NodeId, Outcome
 from toolkit.tracing.keeping import KeepersOf
 from toolkit.tracing.session import TracedProcess
 from toolkit.tracing.tracer import Context
@@ -24,13 +24,23 @@ class TestTracer:
         folder: where trails are written.
         name: of this process: ``main``, ``gw0`` …
         keepers_of: tells which functions of a file keep things for later calls.
+        known: asked once all tests are collected: those that need not be traced.
     """
 
     __test__ = False
 
-    def __init__(self, config: pytest.Config, folder: Path, name: str, keepers_of: KeepersOf) -> None:
+    def __init__(
+        self,
+        config: pytest.Config,
+        folder: Path,
+        name: str,
+        keepers_of: KeepersOf,
+        known: Callable[[], Collection[NodeId]],
+    ) -> None:
         self.process = TracedProcess(str(config.rootpath), str(folder), name, keepers_of=keepers_of)
         self.tracer = self.process.tracer
+        self._known_now = known
+        self._known: Collection[NodeId] = ()
         self._root = config.rootpath
         self._relative: dict[Path, str] = {}
         self._shared: dict[int, tuple[Any, Context]] = {}  # id of a fixture definition → it, its context
@@ -69,6 +79,10 @@ class TestTracer:
             found = self._relative[path] = Path(os.path.relpath(path, self._root)).as_posix()
         return found
 
+    def pytest_collection_finish(self) -> None:
+        """By now the plan is final."""
+        self._known = self._known_now()
+
     # -- tests ---------------------------------------------------------------------------------------------
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -76,8 +90,7 @@ class TestTracer:
         """One test with all its phases and tries."""
         test = identity(item)
         self._outcome, self._seconds = None, 0.0
-        self.tracer.trail.write(["begin", test])
-        self._test = self.process.begin_test(test)
+        self._test = self.process.begin_test(test, known=test in self._known)
         file = self.relative(item.path)
         if not test.startswith(f"{file}::"):
             self._test.add("own", file)

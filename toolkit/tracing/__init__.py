@@ -9,6 +9,7 @@ start.
     functions   functions entered, by sys.monitoring (Python >= 3.12)
     windows     what runs in calls of functions that keep things for later ones
     keeping     functions that may keep things, as their code objects tell
+    threads     what the threads of the process are at
     audit       files, folders, imports and child processes, by an audit hook
     environ     variables read through os.environ
     trail       the side file that each process appends to, readable after kill -9

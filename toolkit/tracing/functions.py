@@ -15,8 +15,9 @@
 """
 
 import sys
-from collections.abc import Callable, Iterable
-from types import CodeType
+from collections.abc import Callable, Iterable, Mapping
+from threading import get_ident
+from types import CodeType, FrameType
 
 from toolkit.tracing.windows import Windows
 
@@ -63,6 +64,8 @@ class FunctionMonitor:
         self._entered = entered
         self._module_done = module_done
         self._returning: set[int] = set()  # keys of the code objects of modules that are being imported
+        self._callbacks: dict[int, Callable[..., object]] = {}  # event → what it calls
+        self._listening = True
         self._tool = self._take_tool()
         self.active = self._tool is not None
 
@@ -74,15 +77,48 @@ class FunctionMonitor:
             if monitoring.get_tool(tool) is None:
                 monitoring.use_tool_id(tool, TOOL)
                 self._events = monitoring.events.PY_START | monitoring.events.PY_RESUME
-                callback = self._make_callback()
-                monitoring.register_callback(tool, monitoring.events.PY_START, callback)
-                monitoring.register_callback(tool, monitoring.events.PY_RESUME, callback)
-                monitoring.register_callback(tool, monitoring.events.PY_RETURN, self._returned)
-                monitoring.register_callback(tool, monitoring.events.PY_YIELD, self._left_keeper)
-                monitoring.register_callback(tool, monitoring.events.PY_UNWIND, self._left_keeper)
-                monitoring.register_callback(tool, monitoring.events.PY_THROW, self._resumed_keeper)
+                self._callbacks = self._make_callbacks()
+                for event, callback in self._callbacks.items():
+                    monitoring.register_callback(tool, event, callback)
                 return tool
         return None
+
+    def _make_callbacks(self) -> dict[int, Callable[..., object]]:
+        events, callback = sys.monitoring.events, self._make_callback()
+        return {
+            events.PY_START: callback,
+            events.PY_RESUME: callback,
+            events.PY_RETURN: self._returned,
+            events.PY_YIELD: self._left_keeper,
+            events.PY_UNWIND: self._left_keeper,
+            events.PY_THROW: self._resumed_keeper,
+        }
+
+    def listen(self, wanted: bool) -> None:
+        """Take the callbacks away, or put them back; the events stay where they are.
+
+        To change events, the interpreter goes over all instructions; without a callback they cost next to
+        nothing. What other threads are in the midst of is looked up afterwards.
+        """
+        if self._tool is None or wanted == self._listening:
+            return
+        self._listening = wanted
+        for event, callback in self._callbacks.items():
+            sys.monitoring.register_callback(self._tool, event, callback if wanted else None)
+        self.windows.only_here()
+        if wanted and len(frames := sys._current_frames()) > 1:
+            self._reopen_windows(frames)
+
+    def _reopen_windows(self, frames: Mapping[int, FrameType]) -> None:
+        for thread, top in frames.items():
+            found = []
+            frame: FrameType | None = None if thread == get_ident() else top
+            while frame is not None:
+                if _key(frame.f_code) in self._keepers:
+                    found.append(self._positions[_key(frame.f_code)])
+                frame = frame.f_back
+            if found:
+                self.windows.running[thread] = found[::-1]
 
     def _make_callback(self) -> Callable[[CodeType, int], object]:
         left, allowed, unseen, keepers = self._left, self._allowed, self._unseen, self._keepers

@@ -100,9 +100,10 @@ class TracedProcess:
         if self._shown is not None:
             self._shown[:NUMBER_BYTES] = b"%12d" % number
 
-    def begin_test(self, name: str) -> Context:
-        """Begin a test."""
-        context = self.tracer.begin_test(name)
+    def begin_test(self, name: str, *, known: bool = False) -> Context:
+        """Begin a test; see :meth:`Tracer.begin_test`."""
+        context = self.tracer.begin_test(name, known=known)
+        self.tracer.trail.write(["begin", name, context.traced])
         self.now(context.number)
         return context
 

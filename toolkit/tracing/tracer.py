@@ -4,8 +4,7 @@ A context is what dependencies are credited to: a *test*, an instance of a *shar
 package, session), the *import* of a module, the *collection* of a file, or the *session* itself. A test
 refers to the fixture instances it used and to the modules it imported; ``toolkit.impact.trails`` follows
 these references.
-
-Caches hide dependencies; what fills them is noted as well, see ``toolkit.tracing.windows``.
+What fills caches is noted as well, see ``toolkit.tracing.windows``.
 """
 
 import hashlib
@@ -19,6 +18,7 @@ from typing import Any
 from toolkit.tracing.borders import Borders
 from toolkit.tracing.functions import BOUNDARY, FunctionMonitor
 from toolkit.tracing.keeping import KeepersOf, candidates, keepers_among
+from toolkit.tracing.threads import others_at_work, running_codes
 from toolkit.tracing.trail import TrailWriter
 
 OUTER = frozenset({"session", "collection"})
@@ -34,7 +34,7 @@ KEPT = frozenset({"file", "folder", "absent", "variable", "everything"})
 class Context:
     """What one context touched since its last line in the trail."""
 
-    __slots__ = ("functions", "items", "kind", "module_code", "name", "number", "written")
+    __slots__ = ("functions", "items", "kind", "module_code", "name", "number", "traced", "written")
 
     def __init__(self, number: int, kind: str, name: str, module_code: CodeType | None = None) -> None:
         self.number = number
@@ -43,6 +43,7 @@ class Context:
         self.module_code = module_code
         self.functions: set[int] = set()
         self.items: dict[str, dict[str, Any]] = {}
+        self.traced = True
         self.written = False
 
     def add(self, kind: str, item: str, value: Any = 1) -> None:
@@ -109,7 +110,8 @@ class Tracer:
         self.functions.take()
         self.functions.forget()
         for context in self._stack:
-            context.functions, context.items = set(), {}
+            context.functions, context.items, context.traced = set(), {}, True
+        self.functions.listen(True)
 
     # -- contexts ----------------------------------------------------------------------------------------
 
@@ -140,6 +142,7 @@ class Tracer:
             context.add(OFTEN, str(position))
 
     def _tell_switch(self) -> None:
+        self.functions.listen(self._stack[-1].traced)
         if self.switched is not None:
             self.switched(self._stack[-1].number)
 
@@ -155,15 +158,22 @@ class Tracer:
                 break
         self._tell_switch()
 
-    def begin_test(self, name: str) -> Context:
-        """Begin a test. Functions on the stacks of other threads belong to it from the start."""
+    def begin_test(self, name: str, *, known: bool = False) -> Context:
+        """Begin a test. Functions on the stacks of other threads belong to it from the start.
+
+        Args:
+            name: of the test.
+            known: it is not traced, but shared fixtures, imports and child processes in it are; when there
+                are other threads, which could work for later tests meanwhile, it is traced all the same.
+        """
         self._close_finished_imports()
-        below = self._stack[-1]
-        self._credit(below)
+        self._credit(self._stack[-1])
         context = self._new("test", name)
+        frames = sys._current_frames()
+        context.traced = not (known and self.functions.active) or others_at_work(frames)
         self._stack.append(context)
         self._tell_switch()
-        if len(sys._current_frames()) > 1:
+        if len(frames) > 1:
             self._credit_threads(context)
         return context
 
@@ -233,7 +243,7 @@ class Tracer:
         """Pop imports whose module code is no longer on this thread's stack."""
         if self._stack[-1].module_code is None:
             return
-        running = _running_codes()
+        running = running_codes()
         while (code := self._stack[-1].module_code) is not None and id(code) not in running:
             self.pop(self._stack[-1])
 
@@ -264,7 +274,9 @@ class Tracer:
 
     def knows(self, kind: str, item: str) -> bool:
         """Whether the current context is known to have touched something."""
-        return item in self._stack[-1].items.get(kind, ()) and not self.functions.windows.running
+        context = self._stack[-1]
+        known = not context.traced or item in context.items.get(kind, ())
+        return known and not self.functions.windows.running
 
     def touch(self, kind: str, item: str, value: Any = 1) -> None:
         """The current context touched a file, folder, variable, child process or the like."""
@@ -322,7 +334,7 @@ class Tracer:
         for keeper, ran in self.functions.windows.take().items():
             lines += self._code_lines([keeper, *ran])
             lines.append(["calls", keeper, sorted(ran), {}])
-        if functions or context.items or not context.written:
+        if context.traced and (functions or context.items or not context.written):
             lines.append(["touch", context.number, context.kind, context.name, context.items, functions])
         context.written = True
         context.functions, context.items = set(), {}
@@ -363,17 +375,6 @@ def content_digest(filename: str) -> str:
             return hashlib.blake2b(stream.readall(), digest_size=12).hexdigest()
     except OSError:
         return ""
-
-
-def _running_codes() -> set[int]:
-    """Ids of all code objects on the stacks of all threads."""
-    running = set()
-    for top in sys._current_frames().values():
-        frame: FrameType | None = top
-        while frame is not None:
-            running.add(id(frame.f_code))
-            frame = frame.f_back
-    return running
 
 
 def _module_name(frame: FrameType | None) -> str:

@@ -10,7 +10,7 @@ One file per process, ``<folder>/<name>.trail``; each line is a JSON array whose
 ``code``    index, path, qualified name, first line: a function of the project that was entered
 ``calls``   index of a function, indexes of functions it was seen to call, files it opened, modules it loaded
 ``touch``   context number, kind, name, what it touched, functions; several lines of one context add up
-``begin``   a test begins: node id
+``begin``   a test begins: node id, whether it is traced
 ``result``  it ended: node id, outcome, seconds
 ``gone``    name of a child process, number of the context in which it was no longer running
 ``until``   last line but one of a child: number of its parent's context in which it ended

@@ -85,10 +85,14 @@ class Windows:
         self._entries.clear()
         return found
 
-    def forget(self) -> None:
-        """Note everything as if it had never been noted; only this thread is left."""
+    def only_here(self) -> None:
+        """Forget what runs in other threads."""
         here = list(self.here())
         self.running.clear()
         if here:
             self.running[get_ident()] = here
+
+    def forget(self) -> None:
+        """Note everything as if it had never been noted; only this thread is left."""
+        self.only_here()
         self._known, self._new = set(), {}
