@@ -1,5 +1,9 @@
 """What tracing costs: CPU time of a suite bare, with ``--no-impacted``, with coverage, with pytest-testmon.
 
+Each way has a copy of the project of its own, so three states of the records can be told apart: ``first``
+(nothing is recorded, all tests are traced), ``unchanged`` (everything is recorded and nothing changed) and
+``changed`` (the body of one function was changed since the last run). ``loaded`` is the plugin without tracing.
+
 All are run by turns, so that other load on the machine falls on all of them; the figures are medians of the
 CPU time (user and system, with children) divided by that of the bare run. The first round fills caches and
 does not count.
@@ -11,6 +15,7 @@ is copied, never changed. ``--python`` names another interpreter.
 """
 
 import argparse
+import ast
 import json
 import math
 import os
@@ -23,10 +28,16 @@ import tempfile
 from pathlib import Path
 
 INTERNAL_ERROR = 3
+LEAST_BYTES = 5000
+OURS = ["-p", "no:testmon", "-p", "no:cov", "--no-impacted"]
+TESTMON = ["-p", "no:toolkit", "-p", "no:cov", "--testmon-noselect"]
 WAYS = {
     "bare": ["-p", "no:toolkit", "-p", "no:testmon", "-p", "no:cov"],
-    "ours": ["-p", "no:testmon", "-p", "no:cov", "--no-impacted", "--no-record"],
-    "ours recording": ["-p", "no:testmon", "-p", "no:cov", "--no-impacted"],
+    "loaded": ["-p", "no:testmon", "-p", "no:cov", "--no-record"],
+    "first": [*OURS, "--no-record"],
+    "unchanged": [*OURS, "--no-record"],
+    "changed": [*OURS, "--no-record"],
+    "unchanged, recording": OURS,
     "coverage contexts": [
         "-p",
         "no:toolkit",
@@ -36,8 +47,38 @@ WAYS = {
         "--cov-context=test",
         "--cov-report=",
     ],
-    "testmon": ["-p", "no:toolkit", "-p", "no:cov", "--testmon-noselect"],
+    "testmon first": TESTMON,
+    "testmon unchanged": TESTMON,
 }
+STATES = (".toolkit", ".testmondata", ".testmondata-shm", ".testmondata-wal")
+
+
+def prepare(way: str, root: Path, number: int) -> None:
+    """Bring a copy into the state that a way is about."""
+    if way.endswith("first"):
+        for name in STATES:
+            path = root / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    elif way.endswith("changed") and not way.endswith("unchanged"):
+        change(root, number)
+
+
+def change(root: Path, number: int) -> None:
+    """Add a statement that does nothing to a function of the middle-sized module, each round to another."""
+    files = sorted(
+        (path for path in (root / "src").rglob("*.py") if path.stat().st_size > LEAST_BYTES),
+        key=lambda path: path.stat().st_size,
+    )
+    path = files[len(files) // 2]
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    bodies = [
+        node.body[-1]
+        for node in ast.walk(ast.parse("".join(lines)))
+        if isinstance(node, ast.FunctionDef) and node.body[-1].lineno > node.lineno
+    ]
+    statement = bodies[number * 7 % len(bodies)]
+    lines.insert(statement.lineno - 1, " " * statement.col_offset + f"{number}\n")
+    path.write_text("".join(lines), encoding="utf-8")
 
 
 def cpu_seconds(way: str, root: Path, python: str) -> float:
@@ -54,7 +95,7 @@ def cpu_seconds(way: str, root: Path, python: str) -> float:
         check=False,
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode == INTERNAL_ERROR and way not in {"bare", "ours", "ours recording"}:
+    if done.returncode == INTERNAL_ERROR and way.startswith(("testmon", "coverage")):
         return math.nan
     if done.returncode not in {0, 1}:
         sys.exit(
@@ -72,12 +113,13 @@ def measure(source: Path, python: str, ways: list[str], rounds: int) -> dict[str
     """Run all ways by turns."""
     times: dict[str, list[float]] = {way: [] for way in ways}
     with tempfile.TemporaryDirectory(prefix="tracing-") as folder:
-        root = Path(folder) / source.name
-        shutil.copytree(
-            source, root, ignore=shutil.ignore_patterns(".toolkit", ".testmondata*", "__pycache__")
-        )
+        ignored = shutil.ignore_patterns(".toolkit", ".testmondata*", "__pycache__")
+        roots = {way: Path(folder, way.replace(" ", "-").replace(",", ""), source.name) for way in ways}
+        for root in roots.values():
+            shutil.copytree(source, root, ignore=ignored)
         for number in range(rounds + 1):
-            for way in ways:
+            for way, root in roots.items():
+                prepare(way, root, number)
                 seconds = cpu_seconds(way, root, python)
                 if number:
                     times[way].append(seconds)
@@ -110,7 +152,7 @@ def main() -> None:
         if not options.json:
             print(name)
             for way, figures in report[name].items():
-                print(f"  {way:18} {figures}", flush=True)
+                print(f"  {way:20} {figures}", flush=True)
     if options.json:
         print(json.dumps(report, indent=1))
 
