@@ -11,6 +11,10 @@ tests written for the change fail.
 
     uv run --with pytest-testmon benchmarks/selection.py jinja2=PATH click=PATH --mutants 24
     uv run --with pytest-testmon benchmarks/selection.py --replay click=CLONE --commits 10
+    uv run benchmarks/selection.py jinja2=PATH --tools ours --full-runs 3
+
+With ``--full-runs``, so many runs of everything come before the edits, in which half of the tests are traced
+anew and half are not: selection then relies on what such runs have recorded.
 
 PATH is an unpacked source archive or a clone; it is copied, never changed. The interpreter must be able to
 import the project's dependencies, pytest, this toolkit and pytest-testmon (``--python`` names another). A
@@ -53,6 +57,7 @@ TOOLS = {
     "whole": ["-p", "no:toolkit", "-p", "no:testmon"],
     "ours": ["-p", "no:testmon", "--impacted"],
     "testmon": ["-p", "no:toolkit", "--testmon"],
+    "everything": ["-p", "no:testmon", "--no-impacted"],
 }
 STATES = {"ours": ".toolkit", "testmon": ".testmondata"}
 OF_HISTORY = {"commit", "undone"}
@@ -106,6 +111,7 @@ class Project:
         (work / "selection_probe.py").write_text(PROBE)
         self.work = work
         self.edited = False
+        self.full_runs = 0
 
     def run(self, tool: str) -> Ran:
         """Run the suite with one of the tools."""
@@ -180,6 +186,11 @@ def record(project: Project) -> Ran:
         project.run(tool)
         if before.failing:
             project.run(tool)  # what failed before runs again, in both
+    if project.full_runs:
+        with (project.root / "pyproject.toml").open("a", encoding="utf-8") as stream:
+            stream.write("\n[tool.toolkit.impact]\nretrace = 0.5\n")
+    for _ in range(project.full_runs):
+        project.run("everything")
     project.save_states()
     return before
 
@@ -307,6 +318,7 @@ def walk(name: str, path: str, options: argparse.Namespace, *, history: bool) ->
     with tempfile.TemporaryDirectory(prefix="selection-") as folder:
         arguments = options.pytest.split()
         project = Project(name, Path(path).resolve(), Path(folder), options.python, tools, arguments)
+        project.full_runs = options.full_runs
         rows = (
             replay(project, options.commits, done)
             if history
@@ -329,6 +341,7 @@ def main() -> None:
     )
     parser.add_argument("--mutants", type=int, default=24, help="of each project (default 24)")
     parser.add_argument("--commits", type=int, default=10, help="of each clone (default 10)")
+    parser.add_argument("--full-runs", type=int, default=0, help="runs of everything before the mutants")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tools", default="ours,testmon")
     parser.add_argument("--python", default=sys.executable)
