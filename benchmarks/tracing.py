@@ -2,7 +2,7 @@
 
 Each way has a copy of the project of its own, so three states of the records can be told apart: ``first``
 (nothing is recorded, all tests are traced), ``unchanged`` (everything is recorded and nothing changed) and
-``changed`` (the body of one function was changed since the last run). ``loaded`` is the plugin without tracing.
+``changed`` (the body of one function was changed since the last run). ``loaded``: the plugin, not tracing.
 
 All are run by turns, so that other load on the machine falls on all of them; the figures are medians of the
 CPU time (user and system, with children) divided by that of the bare run. The first round fills caches and
