@@ -30,9 +30,9 @@ pytestmark = pytest.mark.usefixtures("unmeasured")
 needs_monitoring = pytest.mark.skipif(sys.version_info < (3, 12), reason="functions are traced from 3.12 on")
 
 
-def run_all(project: Any, *arguments: str, **variables: str) -> int:
+def run_all(project: Any, *arguments: str, code: int = 0, **variables: str) -> int:
     """Run everything; return how many tests were traced."""
-    project.run(*arguments, impacted="--no-impacted", **variables)
+    project.run(*arguments, code=code, impacted="--no-impacted", **variables)
     found = re.search(r"impacted: (?:\d+ ran, )?(\d+) (?:of them traced|recorded)", project.output)
     assert found is not None, project.output
     return int(found[1])
