@@ -3,7 +3,8 @@
 Measures the suites of third-party projects twice, plans with the first run's durations and replays the
 second run's on n workers in virtual time, through the real scheduler classes (``xdist_model``) and the real
 splitting algorithms. Every figure is makespan / lower bound, where the bound is max(sum / n, longest test):
-1.00 cannot be beaten. With ``--real``, two workers really run each suite; with ``--overhead``, trivial
+1.00 cannot be beaten. Where other work makes durations differ from run to run, ``--same`` tells what the
+algorithms alone are worth. With ``--real``, two workers really run each suite; with ``--overhead``, trivial
 tests show what the controller costs, and waiting ones what ``-n auto`` makes of them.
 
     uv run --with pytest-split benchmarks/balance.py
@@ -226,6 +227,8 @@ def balance(name: str, folder: Path, options: argparse.Namespace) -> dict[str, A
     """Measure one project; prints as it goes unless JSON is wanted."""
     root, python = prepare(name, folder)
     suite = measure(name, root, python)
+    if options.same:
+        suite.second = {row.test: row.duration for row in suite.first.tests}
     rows = {workers: spread(suite, workers, options.latency) for workers in options.workers}
     work, longest = sum(suite.second.values()), max(suite.second.values())
     found: dict[str, Any] = {"tests": len(suite.second), "seconds": work, "longest": longest, "ratios": rows}
@@ -251,6 +254,9 @@ def main() -> int:
     )
     parser.add_argument("--workers", nargs="+", type=int, default=list(WORKERS))
     parser.add_argument("--latency", type=float, default=0.0003, help="seconds that a message takes one way")
+    parser.add_argument(
+        "--same", action="store_true", help="replay the run that was planned with: the algorithms alone"
+    )
     parser.add_argument(
         "--real", type=int, default=0, metavar="N", help="also N real runs of each way on 2 workers"
     )

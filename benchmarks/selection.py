@@ -310,22 +310,22 @@ def walk(name: str, path: str, options: argparse.Namespace, *, history: bool) ->
     """Measure one project; rows that ``--keep`` holds are read, not measured again."""
     kept = Path(options.keep or os.devnull)
     lines = kept.read_text().splitlines() if kept.exists() else []
-    found = [Row(**json.loads(line)) for line in lines]
-    found = [row for row in found if row.project == name and (row.kind in OF_HISTORY) == history]
-    yield from found
-    done = {row.where for row in found}
+    rows = [Row(**json.loads(line)) for line in lines]
+    mine = [row for row in rows if row.project == name and (row.kind in OF_HISTORY) == history]
+    done = {row.where: row for row in mine}
+    yield from done.values()
     tools = options.tools.split(",")
     with tempfile.TemporaryDirectory(prefix="selection-") as folder:
         arguments = options.pytest.split()
         project = Project(name, Path(path).resolve(), Path(folder), options.python, tools, arguments)
         project.full_runs = options.full_runs
-        rows = (
+        measured = (
             replay(project, options.commits, done)
             if history
             else run_mutants(project, options.mutants, options.seed, done)
         )
-        with contextlib.closing(rows):
-            for row in itertools.islice(rows, options.rows):
+        with contextlib.closing(measured):
+            for row in itertools.islice(measured, options.rows):
                 with kept.open("a") as stream:
                     stream.write(json.dumps(asdict(row)) + "\n")
                 yield row

@@ -18,7 +18,7 @@ NEW_RISK = 0.5
 (exponentially weighted failure rate with this prior: see ``benchmarks``)."""
 
 
-class Traits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Traits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What the collection says about a test; made by the plugin where the tests are collected."""
 
     test: NodeId
@@ -34,7 +34,7 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Runs in a process of its own."""
 
 
-class Experience(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Experience(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What earlier runs say about a test. Times are seconds, memory is bytes."""
 
     duration: float

@@ -28,7 +28,7 @@ class LeftOut(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
 
 
-class PlannedTest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PlannedTest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A test that will run, with what decides where and when."""
 
     test: NodeId
