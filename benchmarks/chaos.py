@@ -419,6 +419,7 @@ class Kept:
         import psycopg
 
         with psycopg.connect(self._url, autocommit=True, connect_timeout=10) as connection:
+            connection.execute("SET synchronous_commit = on")  # else the last moment is lost by a kill
             connection.execute("CREATE TABLE IF NOT EXISTS kept (word text)")
             connection.execute("INSERT INTO kept VALUES ('x')")
             row = connection.execute("SELECT count(*) FROM kept").fetchone()
