@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -89,10 +90,17 @@ def suggestion(remedy: str, target: str = "") -> Suggestion:
 
 
 def kill(store: LeaseStore, environment: Environment) -> None:
-    """Kill the environment's server as a crash would."""
+    """Kill the environment's server as a crash would; return when its port is closed."""
     lease = next(lease for lease in provisioning.leases_of(store, environment.id) if lease.kind == "process")
     os.kill(int(lease.what["pid"]), signal.SIGKILL)
     processes.collect_ended()
+    ending = time.monotonic() + 30
+    with contextlib.suppress(ConnectionRefusedError):
+        while True:
+            assert time.monotonic() < ending
+            with contextlib.suppress(ConnectionResetError):
+                socket.create_connection(("127.0.0.1", environment.endpoints[0].port), timeout=1).close()
+            time.sleep(0.01)
 
 
 def test_a_killed_server_is_restarted(site: Site, store: LeaseStore, provide: Provide) -> None:
