@@ -6,7 +6,7 @@ The pages are in ``profiles`` in the folder of the reports; the dashboard links 
 import time
 import warnings
 from collections.abc import Collection, Generator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -84,7 +84,7 @@ class Profiling:
             warnings.warn(pytest.PytestWarning(f"toolkit: no profile: {error}"), stacklevel=1)
         return result
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say how many profiles there are, and where."""
         from toolkit.performance.profiles import read_profiles
 
