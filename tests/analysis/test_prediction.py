@@ -71,6 +71,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, package: st
         train(runs(30))
 
 
+@pytest.mark.slow
 def test_training_is_reproducible() -> None:
     """The same history gives the same numbers."""
     tests = {NodeId(f"t{index}"): 1.0 for index in range(10)}

@@ -59,6 +59,7 @@ def state(world: World, service: str) -> dict[str, object]:
     return {"limits": limits - {()}, "stopped": stopped}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("service", ["database", "cache"])
 @pytest.mark.parametrize("action", SERVER_ACTIONS)
 def test_everything_is_as_before(

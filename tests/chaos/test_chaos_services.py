@@ -64,6 +64,7 @@ def limits(world: World, service: str) -> object:
     return {tuple(of_processes._limits(pid).items()) for pid in of_processes.members(lease)} - {()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("service", ["nats", "api"])
 @pytest.mark.parametrize("action", [*SERVER_ACTIONS, *NETWORK_ACTIONS])
 def test_it_works_again(world: World, chaos: Chaos, action: Action, service: str) -> None:

@@ -52,6 +52,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_writing_and_checking(project: Path, invoke: Run) -> None:
     code, _, err = invoke("ci.check")
     assert code == 2
@@ -133,6 +134,7 @@ def test_a_target_time_gives_shards_and_plans(project: Path, invoke: Run) -> Non
     assert "'soon'" in err
 
 
+@pytest.mark.slow
 def test_the_definitions_of_the_example_are_true(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -53,6 +53,7 @@ def _build(url: str, root: Path, results: "multiprocessing.Queue[float]") -> Non
         results.put(ensure_template(owner, find_source(config.databases, root)).built)
 
 
+@pytest.mark.slow
 def test_however_many_ask_only_one_builds(postgres_url: str, tmp_path: Path, source: Source) -> None:
     """Six processes ask at once; exactly one builds the template and the others wait for it."""
     context = multiprocessing.get_context("spawn")

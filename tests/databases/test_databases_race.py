@@ -12,6 +12,7 @@ from toolkit.databases.server import Server
 RACE = Path(__file__).parents[2] / "benchmarks" / "cleanup_race.py"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="runs are forked")
 def test_cleanups_race_live_runs_and_lose_nothing(server: Server, postgres_url: str) -> None:
     """Nobody alive loses a database, nothing of those that were killed is left, look-alikes survive."""

@@ -665,6 +665,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gated:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", CASES, ids=lambda row: row.name)
 def test_gates(row: Case, project: Gated, invoke: Run) -> None:
     """Exit code, status of each check, and a report that the schema allows."""

@@ -44,6 +44,7 @@ def start_writer(url: str, first: int, count: int, tests: int = 100) -> subproce
     )
 
 
+@pytest.mark.slow
 def test_four_processes_write_at_once(history_url: str) -> None:
     """They also create the tables at once; nothing is lost, nothing is there twice."""
     writers = [start_writer(history_url, first, 10) for first in (0, 10, 20, 30)]
@@ -66,6 +67,7 @@ def test_writers_of_the_same_run_agree(history_url: str) -> None:
         history.require_sound()
 
 
+@pytest.mark.slow
 def test_kill_9_in_the_middle_of_an_import(history_url: str) -> None:
     """Six writers are killed at different moments: every run that was said to be in is in, and whole."""
     for turn in range(6):

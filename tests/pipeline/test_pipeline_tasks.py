@@ -82,6 +82,7 @@ def test_a_pipeline_that_passes(project: Path, invoke: Run) -> None:
     assert "has passed: nothing to resume" in out
 
 
+@pytest.mark.slow
 def test_a_pipeline_that_fails_is_resumed(
     project: Path, invoke: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +167,7 @@ def test_sigterm_leaves_no_process_behind(project: Path, invoke: Run) -> None:
     assert json.loads(invoke("pipeline.show", "--json")[1])["verdict"] == "interrupted"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_a_killed_pipeline_is_resumed_where_it_was(project: Path, invoke: Run) -> None:
     running = start(project)

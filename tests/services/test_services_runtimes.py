@@ -56,6 +56,7 @@ def passwords(environment: Environment) -> list[bytes]:
     return [each.url.split("@")[0].rsplit(":", 1)[1].encode() for each in environment.endpoints]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_servers_are_used_in_the_same_way(
     runtime: RuntimeName, environ: dict[str, str], configure: Configure, store: LeaseStore

@@ -78,6 +78,7 @@ def test_a_session_of_work(invoke: Invoke, store: LeaseStore, capfd: pytest.Capt
     assert list(store.leases()) == []
 
 
+@pytest.mark.slow
 def test_what_is_kept_survives_sweeps_and_dead_terminals(invoke: Invoke, store: LeaseStore) -> None:
     """``--keep`` is for good; without it the environment goes with the terminal that it was started in."""
     kept = json.loads(invoke("services.up", "cache", "--keep", "--json").stdout)

@@ -90,6 +90,7 @@ def test_child():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_workers_and_subprocesses_count(tmp_path: Path, workers: str) -> None:
     """One line is reached by a worker only, others by the child of a test only: all of them count."""

@@ -63,6 +63,7 @@ def test_a_server_that_does_not_come_up_ends_the_session(project: Project, store
     assert list(store.leases()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_stopped_in_the_middle_nothing_stays(
     project: Project, store: LeaseStore, number: int, monkeypatch: pytest.MonkeyPatch

@@ -179,6 +179,7 @@ def test_pipes_get_no_colours_and_json_nothing_else(tmp_path: Path) -> None:
     assert "\r" not in done.stdout
 
 
+@pytest.mark.slow
 def test_no_color_is_respected_on_a_terminal(tmp_path: Path) -> None:
     """On a real terminal, with and without NO_COLOR: https://no-color.org."""
     pty = pytest.importorskip("pty", reason="there are no pseudo terminals on this system")

@@ -75,6 +75,7 @@ def books(urls: dict[str, str]) -> int:
         return int(connection.execute("SELECT count(*) FROM books").fetchone()[0])
 
 
+@pytest.mark.slow
 def test_data_is_loaded_and_cleaned(ask: Any, urls: dict[str, str]) -> None:
     """What is loaded stays until it is cleaned; dry runs change nothing; two loads are told apart."""
     plan = ask(data.load, "shelf", [], dry_run=True, json=True)

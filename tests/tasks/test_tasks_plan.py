@@ -54,6 +54,7 @@ def invoke_json(project: Path, *words: str) -> Any:
     return json.loads(result.stdout)
 
 
+@pytest.mark.slow
 def test_show_says_what_runs_where_and_for_how_long(project: Path) -> None:
     plan = invoke_json(project, "plan.show", "--output", "out/plan.json")
     assert len(plan["tests"]) == 7
@@ -97,6 +98,7 @@ def test_matrix_has_as_many_shards_as_the_target_needs(project: Path) -> None:
     assert ran == 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [

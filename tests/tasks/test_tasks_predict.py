@@ -93,6 +93,7 @@ def test_train_feeds_the_plan(invoke: Run, project: Path) -> None:
     assert "predictions.json: 2 forecasts" in invoke("predict.train")[1]
 
 
+@pytest.mark.slow
 def test_the_plan_orders_by_what_the_benchmark_measures(tmp_path: Path) -> None:
     """Of the likely failures the order is that of ``Model.predict``, duration and correction included."""
     chance = random.Random(1)
