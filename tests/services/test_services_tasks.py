@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -18,7 +18,7 @@ Invoke = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def invoke(own_world: Path) -> Invoke:
+def invoke(own_world: Path) -> Iterator[Invoke]:
     """Run ``invoke`` in a project without Docker, in this terminal."""
     (own_world / "tasks.py").write_text("from toolkit.tasks import ns\n")
     (own_world / "pyproject.toml").write_text(
@@ -30,7 +30,8 @@ def invoke(own_world: Path) -> Invoke:
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         return invoke_in(own_world, *words, environ={**os.environ, "COLUMNS": "200"})
 
-    return run
+    yield run
+    run("services.down")  # of a test that failed before its own: the session that owns it lives on
 
 
 def test_a_session_of_work(invoke: Invoke, store: LeaseStore, capfd: pytest.CaptureFixture[str]) -> None:
