@@ -181,7 +181,11 @@ def test_the_generator_is_told_where_and_how_many(tmp_path: Path) -> None:
     here = command_of(scenario(), "http://x", None, remote=1, listen="127.0.0.1:7001")
     assert here[here.index("--master-bind-host") + 1] == "127.0.0.1"
     assert here[here.index("--master-bind-port") + 1] == "7001"
-    assert "--master-bind-host" not in remote
+    for nowhere in ("", ":7001"):
+        closed = command_of(scenario(), "http://x", None, remote=1, listen=nowhere)
+        assert closed[closed.index("--master-bind-host") + 1] == "127.0.0.1", (
+            "others only when they are named"
+        )
     with pytest.raises(UsageError, match="expected ADDRESS or ADDRESS:PORT"):
         worker_command("10.0.0.1:http")
 

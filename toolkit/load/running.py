@@ -18,6 +18,7 @@ from toolkit.load.scenarios import LoadScenario
 from toolkit.load.verdicts import LoadResult, judge
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
+LOOPBACK = "127.0.0.1"
 WAIT = 300
 """Seconds that a master waits for processes on other machines."""
 TAIL = 1500
@@ -45,7 +46,8 @@ def command_of(
         url: base address.
         html: where its own page goes.
         remote: processes on other machines to wait for, which were started by :func:`worker_command`.
-        listen: where they reach this one, as ADDRESS or ADDRESS:PORT; empty: on every address, port 5557.
+        listen: where they reach this one, as ADDRESS or ADDRESS:PORT; without an address only from this
+            machine, because whoever reaches it takes part, unencrypted and unasked; port 5557.
         python: the interpreter that has locust.
     """
     users = remote or scenario.processes
@@ -68,12 +70,16 @@ def command_of(
         command += [
             "--expect-workers-max-wait",
             str(WAIT),
-            *_at("--master-bind-host", "--master-bind-port", listen),
+            *_at("--master-bind-host", "--master-bind-port", _own_address(listen)),
         ]
     elif scenario.processes > 1:
-        command += ["--processes", str(scenario.processes), "--master-bind-host", "127.0.0.1"]
+        command += ["--processes", str(scenario.processes), "--master-bind-host", LOOPBACK]
     seconds = int(scenario.ramp + scenario.duration + scenario.timeout) + 10
     return [*command, "--run-time", str(seconds)]
+
+
+def _own_address(listen: str) -> str:
+    return f"{LOOPBACK}{listen}" if not listen or listen.startswith(":") else listen
 
 
 def worker_command(master: str) -> list[str]:

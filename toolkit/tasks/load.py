@@ -62,7 +62,7 @@ def list_(_context: Context, *, json: bool = False) -> None:
         "rate": "requests per second instead of the scenario's; 0: that",
         "duration": "seconds at the full rate instead of the scenario's; 0: that",
         "remote": "wait for so many processes on other machines (invoke load.worker) and let them send",
-        "listen": "with --remote: ADDRESS or ADDRESS:PORT where they reach this one; default: all, port 5557",
+        "listen": "with --remote: ADDRESS or ADDRESS:PORT where they reach this one; default: 127.0.0.1:5557",
         "dry_run": "only tell what would be run",
         "json": AS_JSON,
     },
