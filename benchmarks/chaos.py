@@ -18,24 +18,19 @@ NATS_IMAGE, and API_IMAGE: a Python, into which the example is put).
 """
 
 import argparse
-import asyncio
 import contextlib
 import json
 import logging
 import os
-import shutil
 import signal
 import socket
-import stat
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import tomllib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,63 +38,31 @@ from toolkit.assertions.polling import eventually
 from toolkit.chaos.experiments import Chaos
 from toolkit.config import parse_config
 from toolkit.leases.store import LeaseStore, read_lease
-from toolkit.services.engine import LEASE_LABEL, connected, find_engine, labelled_leases
+from toolkit.services.engine import connected, find_engine
 from toolkit.services.environment import Endpoint, Environment
 from toolkit.services.faults import containers, processes
 from toolkit.services.faults.model import NETWORK_ACTIONS, SERVER_ACTIONS
 from toolkit.services.faults.ways import Way
-from toolkit.services.probes import ask_http
-from toolkit.services.processes import collect_ended, inside, marked
 from toolkit.services.provisioning import running, sweep
 from toolkit.services.round_trips import round_trip_of
 
-EXAMPLE = Path(__file__).parents[1] / "docs" / "example"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.chaos_kept import Kept
+from benchmarks.chaos_services import build_image, configured
+from benchmarks.chaos_strain import strain
+from benchmarks.chaos_surroundings import Surroundings
+
+PARAMETERS: dict[object, dict[str, Any]] = {
+    "loss": {"share": 1.0},  # to be noticed for certain
+    ("fill_disk", "nats"): {"size": 1},  # its files are smaller than the others'
+}
+STRAINED = ("squeeze_memory", "fill_disk")
 SERVICES = ("database", "cache", "message_queue", "nats", "api")
 WITHIN = 120.0
 """Seconds for a recovery: a node of RabbitMQ on a busy machine takes its time."""
 BRIEF = 1.0
 """Seconds in which a server that works has answered."""
-IMAGE = "nox-invoke-toolkit-benchmark/bookshop"
-
-
-def configured(runtime: str, folder: Path) -> dict[str, Any]:
-    """Return the rows of the services of a runtime; the example as a command, or in an image."""
-    api: dict[str, Any] = {"kind": "http", "health": "/ready", "needs": ["database", "cache"]}
-    serve = ["bookshop", "serve", "--migrate", "--port", "{port}", "--host"]
-    if runtime == "compose":
-        api |= {"image": IMAGE, "port": 8000, "command": ["python", "-m", *serve, "0.0.0.0"]}
-    else:
-        command = folder / "bookshop"
-        command.write_text(f'#!/bin/sh\nexec {sys.executable} -m bookshop "$@"\n', encoding="utf-8")
-        command.chmod(command.stat().st_mode | stat.S_IXUSR)
-        api |= {"command": [*serve, "{host}"]}
-    return {"nats": {"kind": "nats"}, "message_queue": {"kind": "rabbitmq"}, "api": api}
-
-
-def build_image(folder: Path) -> None:
-    """Put the example and what it needs into an image with Python."""
-    base = os.environ.get("API_IMAGE", "python:3.13.9-slim-bookworm")
-    asked = ["docker", "run", "--rm", base, "python", "-c"]
-    told = subprocess.run(
-        [*asked, "import sys; print('%d.%d' % sys.version_info[:2])"],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    needs = tomllib.loads((EXAMPLE / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
-    target = ["--target", str(folder / "site"), "--python-version", told.stdout.strip()]
-    install = ["uv", "pip", "install", "--quiet", *target, "--only-binary", ":all:", *needs]
-    subprocess.run(install, check=True)
-    shutil.copytree(EXAMPLE / "src" / "bookshop", folder / "site" / "bookshop")
-    lines = [
-        f"FROM {base}",
-        "COPY site /site",
-        "ENV PYTHONPATH=/site",
-        "RUN python -m compileall -q /site",
-        "",
-    ]
-    (folder / "Dockerfile").write_text("\n".join(lines), encoding="utf-8")
-    subprocess.run(
-        ["docker", "build", "--quiet", "--tag", IMAGE, folder], check=True, stdout=subprocess.DEVNULL
-    )
 
 
 class World:
@@ -299,242 +262,6 @@ def killed(world: World, chaos: Chaos, action: str, service: str) -> None:
         raise RuntimeError(f"swept: {swept}")
     fault = as_fault({"action": action, "service": service})
     chaos.recover(fault, endpoint, lasted=ended - begun, begun=ended)
-
-
-def strain(endpoint: Endpoint) -> bool:
-    """Ask a server for much memory and disk; tell whether it refused, or died: then it must come back."""
-    try:
-        STRAINS[endpoint.kind](endpoint.url)
-    except Exception:  # noqa: BLE001 - whatever the client makes of it
-        return True
-    return False
-
-
-def strain_postgres(url: str) -> None:
-    import psycopg
-
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("DROP TABLE IF EXISTS big")
-        connection.execute(
-            "CREATE TABLE big AS SELECT repeat(md5(n::text), 60) FROM generate_series(1, 12000) n"
-        )
-        connection.execute("SELECT length(repeat('x', 100000000))")
-
-
-def strain_redis(url: str) -> None:
-    import redis
-
-    with redis.Redis.from_url(url, socket_timeout=10) as client:
-        client.set("big", bytes(64 * MEGABYTE))
-        client.delete("big")
-
-
-def strain_rabbitmq(url: str) -> None:
-    import aio_pika
-
-    async def publish() -> None:
-        async with await aio_pika.connect(url, timeout=10) as connection:
-            channel = await connection.channel(publisher_confirms=True)
-            queue = await channel.declare_queue("big", durable=True)
-            await queue.purge(timeout=10)
-            for _ in range(5):
-                message = aio_pika.Message(
-                    bytes(8 * MEGABYTE), delivery_mode=aio_pika.DeliveryMode.PERSISTENT
-                )
-                await channel.default_exchange.publish(message, routing_key="big", timeout=3)
-
-    asyncio.run(publish())
-
-
-@contextlib.asynccontextmanager
-async def nats_client(url: str) -> AsyncIterator[Any]:
-    """Connect once; what fails is raised, and not logged beside."""
-    import nats
-
-    async def quiet(_problem: Exception) -> None:
-        """It is raised as well."""
-
-    client = await nats.connect(url, connect_timeout=5, allow_reconnect=False, error_cb=quiet)
-    try:
-        yield client
-    finally:
-        await client.close()
-
-
-def strain_nats(url: str) -> None:
-    import nats
-
-    async def publish() -> None:
-        async with nats_client(url) as client:
-            stream = client.jetstream(timeout=5)
-            with contextlib.suppress(nats.js.errors.NotFoundError):
-                await stream.delete_stream("big")
-            await stream.add_stream(name="big", subjects=["big"])
-            for _ in range(40):
-                await stream.publish("big", bytes(MEGABYTE - 1000))
-
-    asyncio.run(publish())
-
-
-def strain_http(url: str) -> None:
-    with ThreadPoolExecutor(50) as pool:
-        list(pool.map(ask_http, [f"{url}/books?limit=100"] * 200))
-
-
-MEGABYTE = 1 << 20
-PARAMETERS: dict[object, dict[str, Any]] = {
-    "loss": {"share": 1.0},  # to be noticed for certain
-    ("fill_disk", "nats"): {"size": 1},  # its files are smaller than the others'
-}
-STRAINED = ("squeeze_memory", "fill_disk")
-STRAINS: dict[str, Callable[[str], None]] = {
-    "postgres": strain_postgres,
-    "redis": strain_redis,
-    "rabbitmq": strain_rabbitmq,
-    "nats": strain_nats,
-    "http": strain_http,
-}
-
-
-class Kept:
-    """What a server was given and has confirmed: all of it must be there after a fault, and more goes in."""
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._url = endpoint.url
-        self._given = 0
-        self._give = {"postgres": self._row, "rabbitmq": self._message, "nats": self._stream}.get(
-            endpoint.kind
-        )
-        self.is_there()
-
-    def is_there(self) -> bool:
-        """Give one more and count; true when all that was confirmed is there. A cache keeps nothing."""
-        if self._give is None:
-            return True
-        found = self._give()
-        wanted, self._given = self._given, self._given + 1
-        return found > wanted
-
-    def _row(self) -> int:
-        import psycopg
-
-        with psycopg.connect(self._url, autocommit=True, connect_timeout=10) as connection:
-            connection.execute("SET synchronous_commit = on")  # else the last moment is lost by a kill
-            connection.execute("CREATE TABLE IF NOT EXISTS kept (word text)")
-            connection.execute("INSERT INTO kept VALUES ('x')")
-            row = connection.execute("SELECT count(*) FROM kept").fetchone()
-            return int(row[0]) if row else 0
-
-    def _message(self) -> int:
-        async def publish() -> int:
-            import aio_pika
-
-            async with await aio_pika.connect(self._url, timeout=10) as connection:
-                channel = await connection.channel(publisher_confirms=True)
-                queue = await channel.declare_queue("kept", durable=True)
-                message = aio_pika.Message(b"x", delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
-                await channel.default_exchange.publish(message, routing_key="kept", timeout=10)
-                return int(queue.declaration_result.message_count or 0) + 1
-
-        return asyncio.run(publish())
-
-    def _stream(self) -> int:
-        async def publish() -> int:
-            async with nats_client(self._url) as client:
-                stream = client.jetstream(timeout=5)
-                await stream.add_stream(name="kept", subjects=["kept"])  # the same again is no error
-                await stream.publish("kept", b"x")
-                return int((await stream.stream_info("kept")).state.messages)
-
-        return asyncio.run(publish())
-
-
-class Surroundings:
-    """What a run may leave behind: folders of its own, and what the machine has only once."""
-
-    def __init__(self, folder: Path, host: str) -> None:
-        self._host = host
-        self._words: set[str] = set()
-        self.project, self.temporary, self.state = (folder / name for name in ("project", "tmp", "state"))
-        for each in (self.project, self.temporary):
-            each.mkdir()
-        shared = Path("/dev/shm")
-        self.data = Path(tempfile.mkdtemp(prefix="chaos-", dir=shared if shared.is_dir() else folder))
-        self.data.chmod(0o711)  # a server that runs as another user passes through
-        self._before = self.shared()
-
-    def environ(self, runtime: str, folder: Path) -> dict[str, str]:
-        """Return the environment of the toolkit and of its servers."""
-        kept = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
-        return {
-            **kept,
-            "PATH": f"{folder}{os.pathsep}{kept.get('PATH', '')}" if runtime == "embedded" else kept["PATH"],
-            "PYTHONPATH": str(EXAMPLE / "src"),
-            "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),
-            "TMPDIR": str(self.temporary),
-            "TOOLKIT_DATA_HOME": str(self.data),
-            "TOOLKIT_STATE_HOME": str(self.state),
-        }
-
-    def shared(self) -> set[str]:
-        """Return what others use too: rules of the network, and shared memory that no process has."""
-        found = {f"shared memory {name}" for name in forgotten_memory()}
-        for command in (
-            ["iptables-save"],
-            ["ip6tables-save"],
-            ["tc", "qdisc", "show"],
-            ["tc", "filter", "show"],
-        ):
-            if shutil.which(command[0]):
-                done = subprocess.run(command, check=False, capture_output=True, text=True)
-                found |= {f"{command[0]}: {line}" for line in done.stdout.splitlines() if self._counts(line)}
-        return found
-
-    def _counts(self, rule: str) -> bool:
-        """Tell whether a rule is no remark and not what the engine has for somebody else's containers."""
-        of_engine = any(word in rule for word in ("br-", "veth", "DOCKER", "docker0", "172.", "192.168."))
-        return not rule.startswith(("#", ":")) and (
-            not of_engine or any(word in rule for word in self._words)
-        )
-
-    def note(self, environment: Environment, store: LeaseStore) -> None:
-        """Note by what the engine's rules for our containers are known: ports and bridges."""
-        self._words |= {
-            f"--dport {each.port} " for each in environment.endpoints if each.runtime == "compose"
-        }
-        if self._host:
-            with connected(self._host, timeout=60) as client:
-                for lease in store.leases():
-                    filters = {"label": f"{LEASE_LABEL}={lease.id}"}
-                    self._words |= {f"br-{each.id[:12]}" for each in client.networks.list(filters=filters)}
-            if not self.shared() - self._before:
-                raise RuntimeError("the rules of our own containers are not recognised")
-
-    def left_over(self, store: LeaseStore, leases: list[str]) -> list[str]:
-        """Return what is still there when everything should be gone."""
-        collect_ended()
-        found = [f"lease {lease.kind} {lease.name}" for lease in store.leases()]
-        found += [f"process {pid}" for lease in leases for pid in marked(lease)]
-        for folder in (self.project, self.temporary, self.data):
-            found += [f"process {pid} in {folder}" for pid in inside(folder)]
-            found += [f"file {path}" for path in folder.rglob("*") if ".toolkit" not in path.parts]
-        if self._host:
-            with connected(self._host) as client:
-                found += [f"on the engine: {lease}" for lease in labelled_leases(client) if lease in leases]
-        return found + sorted(self.shared() - self._before)
-
-    def close(self) -> None:
-        shutil.rmtree(self.data)
-
-
-def forgotten_memory() -> set[str]:
-    """Return the files of PostgreSQL in shared memory that no process has mapped."""
-    there = {path.name for path in Path("/dev/shm").glob("PostgreSQL.*")}
-    for maps in Path("/proc").glob("[0-9]*/maps"):
-        with contextlib.suppress(OSError):
-            text = maps.read_text(encoding="utf-8", errors="replace")
-            there -= {name for name in there if name in text}
-    return there
 
 
 def measured(runtime: str, chosen: argparse.Namespace) -> dict[str, Any]:

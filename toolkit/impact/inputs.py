@@ -76,7 +76,7 @@ class CaseRecord(msgspec.Struct, frozen=True, kw_only=True):
     outcomes: str = ""  # one letter a run, newest last, at most ten: see LETTERS
     duration: float = 0.0
     runs_since_bad: int = 1000  # runs of this test since it last ended badly
-    traced: int = 0  # number of the run in which it was traced last; 0: must be traced
+    traced: int = 0  # Unix time, seconds, when it was traced last; 0: must be traced
 
 
 LETTERS: dict[Outcome, str] = {
