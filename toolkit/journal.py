@@ -73,7 +73,7 @@ class Journal:
         if self._descriptor is None:
             self.dropped += len(lines)
             return
-        data = b"".join([_encode(line) + b"\n" for line in lines])
+        data = _encode(lines)
         if self._torn:  # a full disk cut the last line: begin on a fresh one
             data = b"\n" + data
         try:
@@ -92,11 +92,11 @@ class Journal:
             self._descriptor = None
 
 
-def _encode(line: Line) -> bytes:
+def _encode(lines: Iterable[Line]) -> bytes:
     try:
-        return _ENCODER.encode(line)
+        return _ENCODER.encode_lines(lines)
     except UnicodeEncodeError:  # undecodable bytes of a file name or of captured output
-        return _ENCODER.encode(_printable(msgspec.to_builtins(line)))
+        return _ENCODER.encode_lines(_printable(msgspec.to_builtins(line)) for line in lines)
 
 
 def _printable(value: object) -> object:
