@@ -57,6 +57,26 @@ def test_older_results_come_back_when_newer_ones_go(history: History) -> None:
     assert history.recent()[A].runs[0] == "run-0010"
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4), (3, 1, 4, 0, 2), (4, 3, 2, 1, 0)])
+@pytest.mark.parametrize("folds", [(), (1,), (2, 4)])
+def test_the_latest_results_are_those_of_the_kept_rows(
+    history: History, order: tuple[int, ...], folds: tuple[int, ...]
+) -> None:
+    """Folded or not, and whichever run is imported late."""
+    for turn, index in enumerate(order):
+        history.import_run(made_run(index, {A: "pfpfp"[index], B: "p"} if index else {A: "p"}))
+        if turn in folds:
+            recent.fold(history.database)
+    for limit in (1, 2, 50):
+        known = history.recent(limit)
+        rows = {test: (verdicts, durations) for test, verdicts, durations in history.lately(limit)}
+        assert {test: verdicts for test, (verdicts, _durations) in rows.items()} == {
+            test: seen.verdicts for test, seen in known.items()
+        }
+        for test, (_verdicts, durations) in rows.items():
+            assert durations == pytest.approx(known[test].durations)
+
+
 DAMAGE = {
     "1 attempts of unknown tests": "DELETE FROM tests WHERE node = 'b.py::b'",
     "1 failures without their attempt": "UPDATE failures SET number = 7 WHERE test = 2",

@@ -166,6 +166,20 @@ def test_one_measurement_that_is_far_off_does_not_ruin_the_balance(wrong: float,
     assert model.makespan <= 1.1 * max(sum(real.values()) / workers, 0.05)
 
 
+@pytest.mark.parametrize("workers", [2, 4])
+def test_workers_do_not_wait_for_a_message_between_two_short_tests(workers: int) -> None:
+    """Tests of 10 ms, messages of 1 ms each way: a wait between any two would cost a fifth."""
+    ids = [f"f{number // 50}.py::t{number}" for number in range(600)]
+    experience = {NodeId(test): Experience(duration=0.01) for test in ids}
+
+    def make(config: Any) -> ToolkitScheduling:
+        return ToolkitScheduling(config, lambda _workers: {}, expected=workers, experience=experience)
+
+    model = Model([ids] * workers, dict.fromkeys(ids, 0.01), make, latency=0.001)
+    model.run()
+    assert model.makespan <= 1.02 * 6.0 / workers
+
+
 def test_a_plan_of_many_tests_in_many_shards_simulates_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each shard would be small enough; together they would take longer to simulate than planning may."""
     simulated: list[int] = []

@@ -127,9 +127,8 @@ def newest(database: Database, *, limit: int) -> dict[NodeId, Recent]:
 def lately(database: Database, *, limit: int) -> Iterator[tuple[NodeId, str, tuple[float, ...]]]:
     """Yield every test with the verdicts and durations of its newest results; cheaper than :func:`newest`."""
     nodes: dict[int, NodeId] = dict(database.rows("SELECT test, node FROM tests"))
-    for test, (_numbers, verdicts, durations) in recent.newest(database):
-        size = min(len(verdicts), limit)
-        yield nodes[test], verdicts[-size:], struct.unpack(f"<{size}f", durations[-4 * size :])
+    for test, verdicts, durations in recent.lately(database, limit):
+        yield nodes[test], verdicts, durations
 
 
 def ran(verdicts: str, durations: Sequence[float]) -> list[float]:

@@ -72,7 +72,7 @@ def joined(packed: Packed, entries: list[Entry]) -> Packed:
     """Put further results, at least one, among packed ones and keep the newest; each run counts once."""
     numbers, verdicts, durations = packed
     entries = sorted(entries)[-KEPT:]
-    if numbers and entries[0][0] <= struct.unpack_from("<q", numbers, len(numbers) - 8)[0]:
+    if numbers and entries[0][0] <= _last(numbers):
         entries = sorted({entry[0]: entry for entry in (*unpacked(packed), *entries)}.values())[-KEPT:]
         numbers, verdicts, durations = _NOTHING
     size = len(entries)
@@ -82,6 +82,11 @@ def joined(packed: Packed, entries: list[Entry]) -> Packed:
         (verdicts + "".join(next(fresh)))[-KEPT:],
         (durations + struct.pack(f"<{size}f", *next(fresh)))[-4 * KEPT :],
     )
+
+
+def _last(numbers: bytes) -> int:
+    """Return the last of packed run numbers."""
+    return int.from_bytes(numbers[-8:], "little", signed=True)
 
 
 def unpacked(packed: Packed) -> Iterator[Entry]:
@@ -95,13 +100,34 @@ def unpacked(packed: Packed) -> Iterator[Entry]:
 
 def newest(database: Database) -> Iterator[tuple[int, Packed]]:
     """Yield every test with its newest results, folded or not."""
-    later = _unfolded(database)
-    for test, *packed in database.stream(f"SELECT {', '.join(_COLUMNS)} FROM recent"):
-        entries = later.pop(test, None)
-        kept: Packed = tuple(packed)
+    for test, kept, entries in _found(database):
         yield test, joined(kept, entries) if entries else kept
+
+
+def lately(database: Database, limit: int) -> Iterator[tuple[int, str, tuple[float, ...]]]:
+    """Yield every test with the verdicts and durations of so many of its newest results, oldest first."""
+    for test, (numbers, verdicts, durations), entries in _found(database):
+        size = min(len(verdicts), limit)
+        taken = struct.unpack(f"<{size}f", durations[len(durations) - 4 * size :])
+        if not entries:
+            yield test, verdicts[-limit:], taken
+        elif not numbers or entries[0][0] > _last(numbers):
+            letters = "".join(letter for _number, letter, _seconds in entries)
+            seconds = [taken for _number, _letter, taken in entries]
+            yield test, (verdicts + letters)[-limit:], (*taken, *seconds)[-limit:]
+        else:
+            _all, letters, packed = joined((numbers, verdicts, durations), entries)
+            size = min(len(letters), limit)
+            yield test, letters[-limit:], struct.unpack(f"<{size}f", packed[-4 * size :])
+
+
+def _found(database: Database) -> Iterator[tuple[int, Packed, list[Entry]]]:
+    """Yield every test, what is kept of it, and its results that are not folded yet."""
+    later = _unfolded(database)
+    for test, numbers, verdicts, durations in database.stream(f"SELECT {', '.join(_COLUMNS)} FROM recent"):
+        yield test, (numbers, verdicts, durations), later.pop(test, [])
     for test, entries in later.items():
-        yield test, joined(_NOTHING, entries)
+        yield test, _NOTHING, entries
 
 
 def expected(database: Database) -> Mapping[int, Packed]:

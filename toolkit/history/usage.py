@@ -50,9 +50,11 @@ class RunShape(msgspec.Struct, frozen=True, kw_only=True):
 def usage(database: Database, *, runs: int = USAGE_RUNS) -> Mapping[NodeId, Usage]:
     """Return what every test of the newest runs needed.
 
-    Runs are read newest first. A large one that adds no test ends it: older ones would hardly add any.
+    Runs are read newest first, until all tests are found. A large one that adds no test ends it too: older
+    ones would hardly add any.
     """
     found: dict[int, Row] = {}
+    nodes: dict[int, NodeId] = dict(database.rows("SELECT test, node FROM tests"))
     newest = database.rows("SELECT number FROM runs ORDER BY number DESC LIMIT ?", (runs,))
     for (number,) in newest:
         before = len(found)
@@ -62,9 +64,8 @@ def usage(database: Database, *, runs: int = USAGE_RUNS) -> Mapping[NodeId, Usag
         )
         for row in rows:
             found.setdefault(row[0], row)
-        if len(rows) >= len(found) == before:
+        if len(rows) >= len(found) == before or len(found) == len(nodes):
             break
-    nodes: dict[int, NodeId] = dict(database.rows("SELECT test, node FROM tests")) if found else {}
     return {
         nodes[test]: Usage(setup=setup, duration=duration, cpu=cpu, memory=memory)
         for test, setup, duration, cpu, memory in found.values()

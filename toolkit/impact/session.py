@@ -126,17 +126,16 @@ class ImpactSession:
             ChangesUnknown: git cannot tell what changed since the reference.
         """
         rows = list(self.store.inputs())
-        modules = self.modules()
+        modules = _modules(rows)
         now = self.state(modules)
-        items = {item for _number, item, _fingerprint in rows}
         with self.store.transaction():  # parsed files are kept
-            today = {item: now.fingerprint(item) for item in items}
-            differing = self._since(reference, modules, today) if reference else set()
+            changed = {
+                number: item
+                for number, item, recorded in rows
+                if now.fingerprint(item) != recorded and self.counts(item)
+            }
+            touched = self._since(reference, modules, rows, now) if reference else {}
         self.keepers = now.keepers()
-        changed = {
-            number: item for number, item, recorded in rows if today[item] != recorded and self.counts(item)
-        }
-        touched = {number: item for number, item, _recorded in rows if item in differing}
         return self._dependents(changed), self._dependents(touched)
 
     def counts(self, item: Input) -> bool:
@@ -145,12 +144,18 @@ class ImpactSession:
 
     def modules(self) -> set[str]:
         """Return the top-level modules of other projects that tests are known to import."""
-        return {item.name for _number, item, _then in self.store.inputs() if item.kind == "distribution"}
+        return _modules(self.store.inputs())
 
-    def _since(self, reference: str, modules: set[str], today: Mapping[Input, str]) -> set[Input]:
+    def _since(
+        self, reference: str, modules: set[str], rows: Iterable[tuple[int, Input, str]], now: ProjectState
+    ) -> dict[int, Input]:
         past = PastTree(DiskTree(self.root), old_contents(self.root, reference))
         then = self.state(modules, past)
-        return {item for item, fingerprint in today.items() if then.fingerprint(item) != fingerprint}
+        return {
+            number: item
+            for number, item, _recorded in rows
+            if then.fingerprint(item) != now.fingerprint(item)
+        }
 
     def _dependents(self, inputs: Mapping[int, Input]) -> dict[NodeId, str]:
         found = self.store.dependents(self.environment, inputs)
@@ -266,6 +271,11 @@ class ImpactSession:
         if item.kind not in {"function", "module", "tests", "source", "file"} or item.name not in contents:
             return False
         return {content or GONE for content in contents[item.name]} != {state.content(item.name)}
+
+
+def _modules(rows: Iterable[tuple[int, Input, str]]) -> set[str]:
+    """Return the top-level modules of other projects among recorded inputs."""
+    return {item.name for _number, item, _then in rows if item.kind == "distribution"}
 
 
 def _others(results: Results, traced: Traced) -> Results:

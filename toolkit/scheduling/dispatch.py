@@ -26,6 +26,9 @@ from toolkit.scheduling.units import Unit
 NEAR_IDLE_SECONDS = 0.05
 """A worker with at most this much to do may take a lock; with more, it first finishes what it has."""
 
+DEEP = 3
+"""Jobs in the queue of a worker that need not wait for a message: one runs, one follows, one is held."""
+
 
 class Dispatch:
     """The state of a run on several workers.
@@ -317,13 +320,17 @@ class Dispatch:
         """Whether a worker needs nothing now.
 
         Nothing is queued behind a job that is long for the time that is left: it could start elsewhere
-        meanwhile. Then a pause follows, and the rest is decided when the job is done.
+        meanwhile. Then a pause follows, and the rest is decided when the job is done. Before that, of jobs so
+        short that waiting for messages would cost, one more is queued than runs and is held.
         """
         seconds = seat.load * self._pace
         enough = budget if len(seat.queue) == 1 else budget / 2
         fair = self.pool.left / (2 * max(len(self._open()), 1))
         worth_a_message = seat.has_work and seconds >= self._pacing.least
-        return worth_a_message and (seconds >= enough or 0 < fair <= seat.load)
+        if not worth_a_message:
+            return False
+        deep = len(seat.queue) >= DEEP or seconds >= self._pacing.deep
+        return (deep and seconds >= enough) or 0 < fair <= seat.load
 
 
 def _ahead(seat: Seat) -> Iterable[Job | None]:

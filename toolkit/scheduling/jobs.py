@@ -81,14 +81,14 @@ def make_jobs(traits: Iterable[Traits], experience: Mapping[NodeId, Experience])
     (:data:`NEW_RISK`) if there is any history at all.
     """
     traits = list(traits)
-    guess = _guesses(traits, experience)
+    everything_known = all(trait.test in experience for trait in traits)
+    guess = {} if everything_known else _guesses(traits, experience)
     new_risk = NEW_RISK if experience else 0.0
     return [_job(trait, experience.get(trait.test), guess, new_risk) for trait in traits]
 
 
 def _job(trait: Traits, seen: Experience | None, guess: Mapping[str, float], new_risk: float) -> Job:
-    file = trait.test.partition("::")[0]
-    duration = guess.get(file, guess[""]) if seen is None else seen.duration
+    duration = guess.get(trait.test.partition("::")[0], guess[""]) if seen is None else seen.duration
     return Job(
         test=trait.test,
         duration=max(duration, 0.0),

@@ -83,10 +83,12 @@ def _seconds(block: Sequence[Job]) -> float:
 
 def _smart(blocks: Sequence[list[Job]]) -> list[list[Job]]:
     """Put what is likely to fail first; what is left stays together by file, in its declared order."""
-    hot = [block for block in blocks if _risk(block) >= HOT_RISK]
+    hot: list[list[Job]] = []
     files: dict[str, list[Job]] = {}
     for block in blocks:
-        if _risk(block) < HOT_RISK:
+        if any(job.risk >= HOT_RISK for job in block):
+            hot.append(block)
+        else:
             files.setdefault(block[0].file, []).extend(block)
     quick_first = sorted(files.values(), key=lambda block: _magnitude(_seconds(block) / len(block)))
     return [*sorted(hot, key=lambda block: -_urgency(block)), *quick_first]
@@ -94,10 +96,6 @@ def _smart(blocks: Sequence[list[Job]]) -> list[list[Job]]:
 
 def _urgency(block: Sequence[Job]) -> float:
     return max(job.risk if job.urgency is None else job.urgency for job in block)
-
-
-def _risk(block: Sequence[Job]) -> float:
-    return max(job.risk for job in block)
 
 
 def _magnitude(seconds: float) -> float:

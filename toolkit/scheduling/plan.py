@@ -50,8 +50,7 @@ class PlannedTest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
 
     def job(self) -> Job:
         """Return what the scheduler takes."""
-        fields = {name: getattr(self, name) for name in Job.__struct_fields__}
-        return Job(**fields)
+        return msgspec.convert(self, Job, from_attributes=True)
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -92,7 +91,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     def jobs(self) -> list[Job]:
         """Return what the scheduler takes, in the planned order."""
-        return [planned.job() for planned in self.tests]
+        return msgspec.convert(self.tests, list[Job], from_attributes=True)
 
     @property
     def digest(self) -> str:

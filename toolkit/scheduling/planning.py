@@ -72,7 +72,7 @@ def make_plan(
         machine=machine,
         order=wanted.order,
         seed=wanted.seed,
-        tests=tuple(_planned(job, reasons.get(job.test, "")) for job in jobs),
+        tests=_planned(jobs, reasons),
         left_out=tuple(left_out),
     )
     return fit(plan, wanted)
@@ -183,5 +183,8 @@ def _unreachable(jobs: Sequence[Job], target: float, shards: int, machine: Machi
     )
 
 
-def _planned(job: Job, reason: str) -> PlannedTest:
-    return PlannedTest(reason=reason, **{name: getattr(job, name) for name in Job.__struct_fields__})
+def _planned(jobs: Sequence[Job], reasons: Mapping[NodeId, str]) -> tuple[PlannedTest, ...]:
+    rows = msgspec.convert(list(jobs), tuple[PlannedTest, ...], from_attributes=True)
+    if not reasons:
+        return rows
+    return tuple(msgspec.structs.replace(row, reason=reasons.get(row.test, "")) for row in rows)

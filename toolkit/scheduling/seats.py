@@ -25,12 +25,15 @@ class Pacing(msgspec.Struct, frozen=True, kw_only=True):
         batch: short jobs are sent in batches of about so many seconds, so that messages do not cost more
             than tests; less towards the end.
         least: work that hides the time of a message. Less is never worth to wait for.
+        deep: a worker with less ahead than this has :data:`DEEP` jobs, so that it need not wait for a message
+            between two of them.
         share: at most this share of what every worker will still get.
         holds: whether a worker keeps its last job until something follows, as those of xdist do.
     """
 
     batch: float = 0.25
     least: float = 0.005
+    deep: float = 0.1
     share: float = 1 / 8
     holds: bool = True
 

@@ -101,10 +101,13 @@ def _tie(part: Part) -> bytes:
 def _parts(jobs: Sequence[Job], limit: float, position: dict[NodeId, int]) -> list[Part]:
     """Put together what belongs together, in pieces of at most ``limit`` seconds (groups are never cut)."""
     together: dict[str, list[Job]] = {}
-    for job in jobs:
-        key = f"group {job.group}" if job.group else f"affinity {job.affinity or job.test}"
-        together.setdefault(key, []).append(job)
     parts: list[Part] = []
+    for job in jobs:
+        if job.group or job.affinity:
+            key = f"group {job.group}" if job.group else f"affinity {job.affinity}"
+            together.setdefault(key, []).append(job)
+        else:
+            parts.append((_weight(job), position[job.test], (job,)))
     for key, members in together.items():
         pieces = [members] if key.startswith("group ") else _cut(members, limit)
         cost = setup_cost(members)
