@@ -63,12 +63,15 @@ def experience_of(
             what failed last knows more.
     """
     usage, told = history.usage(), forecasts or Forecasts()
-    urgency = told.urgency if told.made >= newest else {}
-    found = (
-        (test, _experience(verdicts, durations, usage.get(test)))
+    found = {
+        test: _experience(verdicts, durations, usage.get(test))
         for test, verdicts, durations in history.lately(LOOKED_AT)
-    )
-    return {test: _foretold(seen, told.tests.get(test, 0.0), urgency.get(test)) for test, seen in found}
+    }
+    urgency = told.urgency if told.made >= newest else {}
+    for test in told.tests.keys() | urgency.keys():
+        if test in found:
+            found[test] = _foretold(found[test], told.tests.get(test, 0.0), urgency.get(test))
+    return found
 
 
 def _foretold(seen: Experience, expected: float, urgency: float | None) -> Experience:
@@ -103,22 +106,24 @@ def failure_rate(verdicts: str) -> float:
 
 
 def _experience(verdicts: str, durations: tuple[float, ...], usage: Usage | None) -> Experience:
-    if "s" in verdicts or "S" in verdicts:
-        pairs = zip(verdicts, durations, strict=True)
-        taken = [seconds for letter, seconds in pairs if letter not in "sS"][-STEADY_RESULTS:]
-    else:
+    if _SKIPPED.isdisjoint(verdicts):  # nearly always
         taken = list(durations[-STEADY_RESULTS:])
-    if not taken:
-        taken = list(durations[-1:])  # always skipped: it takes what skipping takes
-    duration = sorted(taken)[len(taken) // 2]
+    else:
+        pairs = zip(verdicts, durations, strict=True)
+        taken = [seconds for letter, seconds in pairs if letter not in _SKIPPED][-STEADY_RESULTS:]
+        taken = taken or list(durations[-1:])  # always skipped: it takes what skipping takes
+    taken.sort()
+    duration = taken[len(taken) // 2]
+    rate, count = failure_rate(verdicts), len(verdicts)
+    if usage is None:
+        return Experience(duration=duration, failure_rate=rate, runs=count)
+    cpu = _cpu_of(usage, duration)
     return Experience(
-        duration=duration,
-        setup=0.0 if usage is None else usage.setup,
-        cpu=None if usage is None else _cpu_of(usage, duration),
-        memory=None if usage is None else usage.memory,
-        failure_rate=failure_rate(verdicts),
-        runs=len(verdicts),
+        duration=duration, setup=usage.setup, cpu=cpu, memory=usage.memory, failure_rate=rate, runs=count
     )
+
+
+_SKIPPED = frozenset("sS")
 
 
 def _cpu_of(usage: Usage, duration: float) -> float | None:

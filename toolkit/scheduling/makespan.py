@@ -54,10 +54,11 @@ def outline(jobs: Sequence[Job]) -> Outline:
     """Sum up jobs; linear."""
     others = [job for job in jobs if not job.serial]
     bound_together = [job for job in others if job.group or job.uses]
+    durations = [job.duration for job in others]
     return Outline(
-        serial=sum(job.duration for job in jobs if job.serial),
-        parallel=sum(job.duration for job in others),
-        longest=max((job.duration for job in others), default=0.0),
+        serial=sum(job.duration for job in jobs if job.serial) if len(others) < len(jobs) else 0.0,
+        parallel=sum(durations),
+        longest=max(durations, default=0.0),
         chain=max((unit.left for unit in make_units(bound_together)), default=0.0),
     )
 

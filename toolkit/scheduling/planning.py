@@ -10,7 +10,7 @@ from toolkit.scheduling.jobs import Experience, Job, Traits, make_jobs
 from toolkit.scheduling.makespan import SIMULATED, bound
 from toolkit.scheduling.order import arrange
 from toolkit.scheduling.plan import About, LeftOut, Machine, Plan, PlannedTest
-from toolkit.scheduling.shards import split
+from toolkit.scheduling.shards import split_jobs
 from toolkit.scheduling.workers import Choice, choose_workers, predict
 
 MOST_SHARDS = 256
@@ -149,8 +149,7 @@ def _seconds(
 def _parts(jobs: Sequence[Job], shards: int) -> list[list[Job]]:
     if shards == 1:
         return [list(jobs)]
-    by_test = {job.test: job for job in jobs}
-    return [[by_test[test] for test in part] for part in split(jobs, shards)]
+    return split_jobs(jobs, shards)
 
 
 def predict_parts(plan: Plan) -> list[tuple[int, float]]:

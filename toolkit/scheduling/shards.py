@@ -7,10 +7,12 @@ anomalies", 1969) and *multifit* (Coffman, Garey, Johnson, "An application of bi
 scheduling", 1978).
 """
 
-import hashlib
 import heapq
 import re
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from operator import itemgetter
 
 from toolkit.errors import UsageError
 from toolkit.records import NodeId
@@ -23,8 +25,8 @@ LEAST_SECONDS = 1e-4
 GOOD_ENOUGH = 1.01
 """Parts this near to the lower bound are not refined by pulling shared set-ups apart."""
 
-Part = tuple[float, int, tuple[Job, ...]]
-"""Weight, position of its first job, jobs."""
+Part = tuple[float, NodeId, tuple[int, ...]]
+"""Weight, its first test, positions of its jobs."""
 
 
 def parse_shard(text: str) -> tuple[int, int]:
@@ -53,12 +55,16 @@ def split(jobs: Sequence[Job], count: int) -> list[list[NodeId]]:
     Returns:
         The parts, each in the order of ``jobs``.
     """
-    position = {job.test: number for number, job in enumerate(jobs)}
+    return [[job.test for job in part] for part in split_jobs(jobs, count)]
+
+
+def split_jobs(jobs: Sequence[Job], count: int) -> list[list[Job]]:
+    """Do the same as :func:`split`, with the jobs themselves."""
     best: list[list[Part]] = []
     best_span = float("inf")
     bound = lower_bound([_weight(job) for job in jobs], count)
     for limit in (bound, bound / 4, bound / 16, 0.0):
-        parts = _parts(jobs, limit, position)
+        parts = _parts(jobs, limit)
         shards = pack(parts, count)
         span = max((sum(part[0] for part in shard) for shard in shards), default=0.0)
         better = span < best_span * (1 - 1e-9)
@@ -66,13 +72,17 @@ def split(jobs: Sequence[Job], count: int) -> list[list[NodeId]]:
             best, best_span = shards, span
         if all(best) and best_span <= bound * GOOD_ENOUGH:
             break
-    tests = [[job.test for part in shard for job in part[2]] for shard in best]
-    return [sorted(shard, key=position.__getitem__) for shard in tests]
+    return [
+        [jobs[number] for number in sorted(chain.from_iterable(map(_POSITIONS, shard)))] for shard in best
+    ]
+
+
+_POSITIONS = itemgetter(2)
 
 
 def pack(parts: Sequence[Part], count: int) -> list[list[Part]]:
     """Distribute weights over bins so that the heaviest is light: the better of LPT and multifit."""
-    ordered = sorted(parts, key=lambda part: (-part[0], _tie(part)))
+    ordered = sorted(parts, key=_heaviest_first)
     greedy = _longest_first(ordered, count)
     high = max((sum(part[0] for part in shard) for shard in greedy), default=0.0)
     low = lower_bound([part[0] for part in ordered], count)
@@ -91,41 +101,43 @@ def pack(parts: Sequence[Part], count: int) -> list[list[Part]]:
 
 
 def _weight(job: Job) -> float:
-    return max(job.duration, LEAST_SECONDS)
+    return max(LEAST_SECONDS, job.duration)
 
 
-def _tie(part: Part) -> bytes:
-    return hashlib.blake2b(part[2][0].test.encode(), digest_size=8).digest()
+def _heaviest_first(part: Part) -> tuple[float, int, NodeId]:
+    """Parts of one weight are mixed, in the same way on every machine: neighbours are often alike."""
+    return -part[0], zlib.crc32(part[1].encode()), part[1]
 
 
-def _parts(jobs: Sequence[Job], limit: float, position: dict[NodeId, int]) -> list[Part]:
+def _parts(jobs: Sequence[Job], limit: float) -> list[Part]:
     """Put together what belongs together, in pieces of at most ``limit`` seconds (groups are never cut)."""
-    together: dict[str, list[Job]] = {}
+    together: dict[str, list[int]] = {}
     parts: list[Part] = []
-    for job in jobs:
+    for number, job in enumerate(jobs):
         if job.group or job.affinity:
             key = f"group {job.group}" if job.group else f"affinity {job.affinity}"
-            together.setdefault(key, []).append(job)
+            together.setdefault(key, []).append(number)
         else:
-            parts.append((_weight(job), position[job.test], (job,)))
+            parts.append((_weight(job), job.test, (number,)))
     for key, members in together.items():
-        pieces = [members] if key.startswith("group ") else _cut(members, limit)
-        cost = setup_cost(members)
-        for number, piece in enumerate(pieces):
-            weight = sum(map(_weight, piece)) + (cost if number else 0.0)
-            parts.append((weight, position[piece[0].test], tuple(piece)))
+        pieces = [members] if key.startswith("group ") else _cut(jobs, members, limit)
+        cost = setup_cost([jobs[number] for number in members])
+        for order, piece in enumerate(pieces):
+            weight = sum(_weight(jobs[number]) for number in piece) + (cost if order else 0.0)
+            parts.append((weight, jobs[piece[0]].test, tuple(piece)))
     return parts
 
 
-def _cut(jobs: Sequence[Job], limit: float) -> list[list[Job]]:
-    pieces: list[list[Job]] = [[]]
+def _cut(jobs: Sequence[Job], numbers: Iterable[int], limit: float) -> list[list[int]]:
+    pieces: list[list[int]] = [[]]
     seconds = 0.0
-    for job in jobs:
-        if pieces[-1] and seconds + _weight(job) > limit:
+    for number in numbers:
+        weight = _weight(jobs[number])
+        if pieces[-1] and seconds + weight > limit:
             pieces.append([])
             seconds = 0.0
-        pieces[-1].append(job)
-        seconds += _weight(job)
+        pieces[-1].append(number)
+        seconds += weight
     return pieces
 
 
@@ -133,9 +145,9 @@ def _longest_first(ordered: Sequence[Part], count: int) -> list[list[Part]]:
     shards: list[list[Part]] = [[] for _ in range(count)]
     loads = [(0.0, number) for number in range(count)]
     for part in ordered:
-        load, number = heapq.heappop(loads)
+        load, number = loads[0]
         shards[number].append(part)
-        heapq.heappush(loads, (load + part[0], number))
+        heapq.heapreplace(loads, (load + part[0], number))
     return shards
 
 
