@@ -129,5 +129,10 @@ def real_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 @pytest.fixture(params=RUNTIMES)
 def real_urls(request: pytest.FixtureRequest, real_servers: Servers) -> dict[str, str]:
-    """DATABASE_URL and REDIS_URL of real servers: the test runs once in each runtime."""
+    """DATABASE_URL and REDIS_URL of real servers: the test runs once in each runtime.
+
+    Where they come from is nothing to the processes that a test starts: coverage measures those of one.
+    """
+    if request.param != "embedded":
+        request.getfixturevalue("unmeasured")
     return real_servers.urls(request.param)

@@ -1,7 +1,10 @@
-"""Real pytest sessions of small projects, in processes of their own."""
+"""Real pytest sessions of small projects."""
 
+import contextlib
+import os
 import re
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg  # noqa: F401 - pytester forgets what is imported while it is in use; this cannot come twice
@@ -23,17 +26,39 @@ def plugins(*beside: str) -> list[str]:
 
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run pytest in the project; ``beside=("timeout",)`` lets these plugins take part, too."""
+    """Run pytest in the project; ``beside=("timeout",)`` lets these plugins take part, too.
+
+    In this process, where that is not the subject: importing pytest again takes longer than most sessions.
+    In a process of its own where it has workers, and with ``apart=True``: for a session that ends its
+    process, burdens it, or asks what is imported.
+    """
     outer = ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID")
     for name in (*outer, "TOOLKIT_BUILD", "TOOLKIT_PROFILE", "TOOLKIT_ENV", "CI"):
         monkeypatch.delenv(name, raising=False)
 
-    def start(*arguments: str, beside: tuple[str, ...] = ()) -> pytest.RunResult:
+    def start(*arguments: str, beside: tuple[str, ...] = (), apart: bool = False) -> pytest.RunResult:
         monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
         monkeypatch.setenv("PYTEST_ADDOPTS", " ".join(["-p no:cacheprovider", *plugins(*beside)]))
-        return pytester.runpytest_subprocess(*arguments)
+        if apart or any(word.startswith("-n") and word != "-n0" for word in map(str, arguments)):
+            return pytester.runpytest_subprocess(*arguments, timeout=240)
+        with fresh_process():
+            return pytester.runpytest_inprocess(*arguments)
 
     return start
+
+
+@contextlib.contextmanager
+def fresh_process() -> Iterator[None]:
+    """Filter warnings as a process does at its start, and leave variables as they were."""
+    before = dict(os.environ)
+    try:
+        with warnings.catch_warnings():
+            warnings.resetwarnings()
+            yield
+    finally:
+        for name in set(os.environ) - set(before):
+            del os.environ[name]
+        os.environ.update(before)
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def test_inert(request):
 def test_a_session_that_nobody_asked_for_has_only_the_markers(pytester: pytest.Pytester, run: Run) -> None:
     """``--strict-markers`` passes, no module of ours is registered, nothing is written."""
     pytester.makepyfile(INERT)
-    run("--strict-markers").assert_outcomes(passed=1)
+    run("--strict-markers", apart=True).assert_outcomes(passed=1)
     assert not (pytester.path / ".toolkit").exists()
 
 

@@ -1,6 +1,7 @@
 """Ours works beside the plugins that people have: each really installed, one at a time."""
 
 import contextlib
+import functools
 import json
 import sqlite3
 from collections.abc import Callable
@@ -14,6 +15,13 @@ pytestmark = pytest.mark.usefixtures("unmeasured")
 
 Run = Callable[..., pytest.RunResult]
 Record = Callable[[], RunRecord]
+
+
+@pytest.fixture
+def run(run: Run) -> Run:
+    """Run pytest in a process of its own: other plugins set signals, seeds and tracers."""
+    return functools.partial(run, apart=True)
+
 
 SECOND_TIME = """
 import pathlib, pytest

@@ -1,5 +1,6 @@
 """Processes die, disks fill up, people press Ctrl-C: the record is readable and names what is missing."""
 
+import functools
 import os
 import signal
 import subprocess
@@ -17,6 +18,13 @@ pytestmark = pytest.mark.usefixtures("unmeasured")
 
 Run = Callable[..., pytest.RunResult]
 Record = Callable[[], RunRecord]
+
+
+@pytest.fixture
+def run(run: Run) -> Run:
+    """Run pytest in a process of its own: it dies."""
+    return functools.partial(run, apart=True)
+
 
 DEATHS = {
     "exit": ("os._exit(3)", "its process exited with code 3"),

@@ -8,6 +8,8 @@ import pytest
 
 from toolkit.history.store import open_history
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 Run = Callable[..., pytest.RunResult]
 
 

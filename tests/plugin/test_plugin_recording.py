@@ -8,6 +8,8 @@ import pytest
 
 from toolkit.records import CaseResult, Outcome, RunRecord, pytest_counts
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 Run = Callable[..., pytest.RunResult]
 Record = Callable[[], RunRecord]
 Counts = Callable[[pytest.RunResult], dict[str, int]]
@@ -250,7 +252,7 @@ def test_the_failure_that_ends_a_run_is_on_record_before_others_report(
         """
     )
     pytester.makepyfile("def test_bad(): assert 0, 'told'\ndef test_never_begun(): pass")
-    assert run("-x", "--record").ret == 9
+    assert run("-x", "--record", apart=True).ret == 9
     (case,) = record().cases
     assert [attempt.outcome for attempt in case.attempts] == [Outcome.FAILED]
 
@@ -267,7 +269,7 @@ def test_the_peak_memory_of_a_test_is_its_own(
         """
     )
     inherited = bytearray(b"x" * 400_000_000)  # the kernel hands the peak of who starts a program down to it
-    run().assert_outcomes(passed=3)
+    run(apart=True).assert_outcomes(passed=3)
     del inherited
     _, greedy, again = (case.attempts[0].memory or 0 for case in record().cases)
     assert 200_000_000 < greedy < 350_000_000

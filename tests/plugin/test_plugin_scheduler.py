@@ -1,6 +1,7 @@
 """Real runs under xdist: nothing exclusive overlaps, dead workers are named, different collections go on."""
 
 import json
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 
 from toolkit.journal import read_run
 
-pytestmark = pytest.mark.usefixtures("alone")
+others_measure = pytest.mark.usefixtures("unmeasured")
+Run = Callable[..., pytest.RunResult]
 
 CONFTEST = """
 import json, os, time, pytest
@@ -27,17 +29,13 @@ def span(request):
 class Bench:
     """A small project in which tests write down when they ran."""
 
-    def __init__(self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, pytester: pytest.Pytester, start: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         self.pytester = pytester
+        self.run = start
         self.spans_file = pytester.path / "spans.txt"
         monkeypatch.setenv("SPANS", str(self.spans_file))
-        monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
         pytester.makepyprojecttoml("[tool.toolkit]\n")
         pytester.makeconftest(CONFTEST)
-
-    def run(self, *arguments: str) -> pytest.RunResult:
-        options = ("-p", "no:cacheprovider", "-p", "no:randomly")
-        return self.pytester.runpytest_subprocess(*options, *arguments, timeout=120)
 
     def spans(self) -> list[dict[str, object]]:
         lines = self.spans_file.read_text().splitlines() if self.spans_file.exists() else []
@@ -48,8 +46,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    return Bench(pytester, monkeypatch)
+def bench(pytester: pytest.Pytester, run: Run, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    return Bench(pytester, run, monkeypatch)
 
 
 def overlap(one: dict[str, object], other: dict[str, object]) -> bool:
@@ -127,6 +125,7 @@ def test_fixtures_survive_a_pause_and_are_torn_down_once_per_worker(bench: Bench
     assert marks.count("+") == marks.count("-") >= 3
 
 
+@others_measure
 def test_a_failing_teardown_during_a_pause_is_reported(bench: Bench) -> None:
     bench.pytester.makepyfile(
         test_a="""
@@ -150,6 +149,7 @@ def test_a_failing_teardown_during_a_pause_is_reported(bench: Bench) -> None:
     result.stdout.fnmatch_lines(["*tear-down went wrong*"])
 
 
+@others_measure
 def test_a_test_that_kills_its_worker_is_named_and_the_rest_runs(bench: Bench) -> None:
     bench.pytester.makepyfile(
         """
@@ -195,6 +195,7 @@ def test_workers_that_collect_differently_go_on_and_say_so(bench: Bench) -> None
     )
 
 
+@others_measure
 def test_a_different_order_of_collection_is_no_problem(bench: Bench) -> None:
     bench.pytester.makepyfile(
         """
@@ -232,6 +233,7 @@ def test_another_dist_mode_is_left_alone_and_the_summary_says_what_is_lost(bench
     result.stdout.fnmatch_lines(["*under --dist loadfile serial tests*not kept apart*"])
 
 
+@others_measure
 def test_the_first_failure_stops_the_run(bench: Bench) -> None:
     bench.pytester.makepyfile(
         """
@@ -247,10 +249,12 @@ def test_the_first_failure_stops_the_run(bench: Bench) -> None:
     assert len(bench.spans()) < 40
 
 
+@others_measure
 def test_no_temporary_folder_is_left(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     bench.pytester.makepyfile("def test_it(): pass")
-    bench.run("-n", "1", "--basetemp", str(bench.pytester.path / "base")).assert_outcomes(passed=1)
+    base = str(bench.pytester.path / "base")
+    bench.run("-n", "1", "--basetemp", base, apart=True).assert_outcomes(passed=1)
     assert not list(tmp_path.glob("toolkit-exchange-*"))
 
 
@@ -274,7 +278,7 @@ def test_a_teardown_that_fails_during_a_pause_is_recorded_for_a_test_of_its_modu
         def test_long(): time.sleep(1.2)
         """,
     )
-    result = bench.run("-n", "2", "-p", "no:randomly")
+    result = bench.run("-n", "2")
     result.assert_outcomes(passed=4, errors=1)
     (folder,) = (bench.pytester.path / ".toolkit" / "runs").iterdir()
     record = read_run(folder)
@@ -283,6 +287,7 @@ def test_a_teardown_that_fails_during_a_pause_is_recorded_for_a_test_of_its_modu
     assert bad[0].attempts[-1].failures[0].phase == "teardown"
 
 
+@others_measure
 def test_pytest_randomly_shuffles_and_nothing_is_lost(bench: Bench) -> None:
     """Every worker is shuffled alike by its seed; serial tests still run alone."""
     bench.pytester.makepyfile(
@@ -295,8 +300,7 @@ def test_pytest_randomly_shuffles_and_nothing_is_lost(bench: Bench) -> None:
         def test_serial(i): time.sleep(0.02)
         """
     )
-    arguments = ("-p", "no:cacheprovider", "-p", "randomly", "-n", "2")
-    result = bench.pytester.runpytest_subprocess(*arguments, timeout=120)
+    result = bench.run("-n", "2", beside=("randomly",), apart=True)
     result.stdout.fnmatch_lines(["*--randomly-seed=*"])
     result.assert_outcomes(passed=14)
     for serial in bench.named("test_serial"):

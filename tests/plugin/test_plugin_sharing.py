@@ -42,7 +42,7 @@ def go(pytester: pytest.Pytester, active: Path, run: Callable[..., pytest.RunRes
     def start(*words: str, remove: str = "") -> tuple[pytest.RunResult, list[list[str]]]:
         log = active / "log"
         pytester.makeconftest(CONFTEST.format(log=str(log), remove=remove))
-        result = run("--no-record", *words)
+        result = run("--no-record", *words, apart=True)  # what is shared is owned by processes
         lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
         return result, [json.loads(line) for line in lines]
 

@@ -12,6 +12,7 @@ from toolkit.gates.live_inputs import read_attacked
 from toolkit.gates.verdicts import Absent
 
 pytestmark = pytest.mark.slow
+others_measure = pytest.mark.usefixtures("unmeasured")
 
 SUMS = """
 import logging
@@ -30,6 +31,7 @@ def test_third():
 """
 
 
+@others_measure
 def test_a_run_is_summed_up_recorded_and_reported(project: Project) -> None:
     done = project.nox("-s", "unit")
     assert done.returncode == 0, done.stdout
@@ -59,6 +61,7 @@ def test_sessions_of_one_command_are_merged(project: Project) -> None:
     assert merged["summary"]["tests"] == 1, "another command has reports of its own"
 
 
+@others_measure
 def test_failures_fail_and_the_code_of_pytest_is_explained(project: Project) -> None:
     project.write("tests/test_sums.py", SUMS)
     done = project.nox("-s", "unit")
@@ -91,6 +94,7 @@ def test_a_profile_without_tests_is_said_plainly_and_is_no_failure(project: Proj
     assert "NO TEST of this kind" in done.stdout
 
 
+@others_measure
 def test_an_expression_that_selects_nothing_is_a_failure(project: Project) -> None:
     """A typing error after the dashes must not look like success."""
     done = project.nox("-s", "unit", "--", "-k", "nothing_has_this_name")
@@ -98,6 +102,7 @@ def test_an_expression_that_selects_nothing_is_a_failure(project: Project) -> No
     assert "no test was selected" in done.stdout
 
 
+@others_measure
 def test_a_project_without_any_test_is_a_failure(project: Project) -> None:
     project.write("tests/test_sums.py", "")
     assert project.nox("-s", "unit").returncode == 1
@@ -182,6 +187,7 @@ def test_the_history_may_be_away_for_a_while(project: Project) -> None:
     assert len(project.kept_runs()) == 2
 
 
+@others_measure
 def test_the_folder_of_a_run_is_named_when_nothing_was_recorded(project: Project) -> None:
     project.write("tests/conftest.py", "import os\nos._exit(7)\n")
     done = project.nox("-s", "unit", "--", "-p", "no:toolkit")
@@ -204,6 +210,7 @@ def test_reports_survive_hostile_names(project: Project) -> None:
     assert (project.root / "reports" / "report.html").is_file()
 
 
+@others_measure
 def test_a_path_outside_of_the_noxfile_is_no_obstacle(project: Project, tmp_path: Path) -> None:
     """Nox changes into the noxfile's folder; the project is found from there."""
     done = project.nox("-f", str(project.root / "noxfile.py"), "-s", "unit", cwd=tmp_path)

@@ -110,9 +110,11 @@ def test_check_and_what_is_stable_again(invoke: Run, project: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unmeasured")
 def test_confirm(invoke: Run, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Flaky after both outcomes, stable after enough passes, broken after enough failures."""
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:cacheprovider -p no:randomly")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # the others cost 0.6 s a run
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:cacheprovider -p xdist -p toolkit")
     (project / "test_a.py").write_text(
         "import pathlib, pytest\n"
         "def test_flaky():\n"

@@ -13,9 +13,8 @@ from tests.commands import invoke_in
 from toolkit.errors import UsageError
 from toolkit.tasks.collecting import parse_seconds
 
-ENVIRONMENT = {
-    name: value for name, value in os.environ.items() if not name.startswith(("TOOLKIT_", "PYTEST_"))
-} | {
+FOREIGN = ("TOOLKIT_", "PYTEST_", "COVERAGE_")  # what the runs of the project execute, others cover
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)} | {
     "COLUMNS": "200",
     "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # the others cost 0.6 s a run
     "PYTEST_ADDOPTS": "-p xdist -p toolkit",

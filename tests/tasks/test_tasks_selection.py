@@ -10,8 +10,9 @@ import pytest
 
 from tests.commands import invoke_in
 
+FOREIGN = ("PYTEST", "TOOLKIT", "COVERAGE_")  # what the runs of the project execute, others cover
 ENVIRONMENT = {
-    **{name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "TOOLKIT"))},
+    **{name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)},
     "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # the others cost 0.6 s a run
     "PYTEST_ADDOPTS": "-p xdist -p toolkit",
 }

@@ -83,6 +83,7 @@ class Controller:
         self.journal.close()
         self._announcement.take_back()
         if not self._begun:
+            self._code.withdraw()
             rundir.abandon(self.folder)
         elif not self.imported_elsewhere:
             self._warn(learning.import_runs(self._settings))

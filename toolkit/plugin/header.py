@@ -62,6 +62,12 @@ class CodeQuestion:
                 return Code()
         return parse_status(output) if process.returncode == 0 else Code()
 
+    def withdraw(self) -> None:
+        """End git where nobody will ask for the answer."""
+        if self._process is not None:
+            with self._process as process:
+                process.kill()
+
 
 def parse_status(output: str) -> Code:
     """Read ``git status --porcelain=v2 --branch`` (git-status(1), "Porcelain Format Version 2")."""

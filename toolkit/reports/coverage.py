@@ -87,22 +87,16 @@ def combine_coverage(
     except ImportError as error:
         raise MissingExtra("combining coverage", extra="control", package="coverage") from error
     problems: list[str] = []
-    usable = {name: _usable(files, problems) for name, files in groups.items()}
-    if not any(usable.values()):
+    judged = {name: _usable(files, problems) for name, files in groups.items()}
+    usable = {name: files for name, files in judged.items() if files}
+    if not usable:
         told = "; ".join(problems) or "no data file was written"
         raise InputError(f"no coverage data: {told}", hint="run a profile with coverage = true")
     folder.mkdir(parents=True, exist_ok=True)
     folder = folder.resolve()
     with tempfile.TemporaryDirectory(prefix=".coverage-", dir=folder) as scratch, contextlib.chdir(root):
         try:
-            profiles = tuple(
-                _measured(name, files, Path(scratch, str(number)))
-                for number, (name, files) in enumerate(usable.items())
-                if files
-            )
-            total = _measured(
-                "all", [file for files in usable.values() for file in files], Path(scratch, "all")
-            )
+            total, profiles = _measure_all(usable, Path(scratch))
             remembered = _write(Path(scratch, "all"))
             _say_whose(Path(scratch, "all", "coverage.json"), code or {})
         except CoverageException as error:
@@ -137,6 +131,15 @@ def _coverage(folder: Path) -> "Coverage":
     from coverage import Coverage
 
     return Coverage(data_file=str(folder / DATA), messages=False)
+
+
+def _measure_all(usable: Mapping[str, Sequence[Path]], scratch: Path) -> tuple[Measure, tuple[Measure, ...]]:
+    """Measure everything, and each profile; a single one is everything."""
+    total = _measured("all", [file for files in usable.values() for file in files], scratch / "all")
+    if len(usable) == 1:
+        return total, tuple(msgspec.structs.replace(total, name=name) for name in usable)
+    numbered = enumerate(usable.items())
+    return total, tuple(_measured(name, files, scratch / str(number)) for number, (name, files) in numbered)
 
 
 def _measured(name: str, files: Sequence[Path], folder: Path) -> Measure:
