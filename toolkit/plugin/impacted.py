@@ -93,7 +93,6 @@ def has_workers(config: pytest.Config) -> bool:
 
 def begin_process(config: pytest.Config, folder: Path, name: str) -> None:
     """Trace and deselect in a process that runs tests."""
-    from toolkit.impact.state import keepers_among
     from toolkit.plugin.covering import CoverageSplit, covered_file
     from toolkit.plugin.tracing import TestTracer
 
@@ -102,7 +101,7 @@ def begin_process(config: pytest.Config, folder: Path, name: str) -> None:
 
     config.pluginmanager.register(Deselector(config, folder), "toolkit-impact-deselector")
     if not config.known_args_namespace.collectonly:
-        tests = TestTracer(config, folder, name, keepers_among(read_plan(folder).keepers), known)
+        tests = TestTracer(config, folder, name, read_plan(folder).keepers, known)
         config.pluginmanager.register(tests, "toolkit-impact-tracer")
         config.pluginmanager.register(CoverageSplit(tests.tracer, covered_file(folder, name)))
 

@@ -3,15 +3,17 @@
 import os
 from collections.abc import Callable, Collection, Generator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from toolkit.plugin.recording import identity
 from toolkit.records import NodeId, Outcome
-from toolkit.tracing.keeping import KeepersOf
 from toolkit.tracing.session import TracedProcess
 from toolkit.tracing.tracer import Context
+
+if TYPE_CHECKING:
+    from toolkit.impact.state import Keepers
 
 BOUNDARIES = ("pytest_pyfunc_call", "call_fixture_func", "pytest_runtest_protocol", "runtestprotocol")
 
@@ -23,7 +25,7 @@ class TestTracer:
         config: of the session.
         folder: where trails are written.
         name: of this process: ``main``, ``gw0`` …
-        keepers_of: tells which functions of a file keep things for later calls.
+        keepers: functions that keep things for later calls, in the files that are known.
         known: asked once all tests are collected: those that need not be traced.
     """
 
@@ -34,10 +36,15 @@ class TestTracer:
         config: pytest.Config,
         folder: Path,
         name: str,
-        keepers_of: KeepersOf,
+        keepers: "Keepers",
         known: Callable[[], Collection[NodeId]],
     ) -> None:
-        self.process = TracedProcess(str(config.rootpath), str(folder), name, keepers_of=keepers_of)
+        from toolkit.impact.state import keepers_among
+
+        of = keepers_among(keepers)
+        self.process = TracedProcess(
+            str(config.rootpath), str(folder), name, keepers_of=of, known_keepers=keepers
+        )
         self.tracer = self.process.tracer
         self._known_now = known
         self._known: Collection[NodeId] = ()
@@ -106,7 +113,8 @@ class TestTracer:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
         """By now all fixtures that the test uses are known."""
-        self._use_shared(getattr(item, "_request", None))
+        if self._test is None or self._test.traced:
+            self._use_shared(getattr(item, "_request", None))
         return (yield)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

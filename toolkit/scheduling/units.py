@@ -1,6 +1,5 @@
 """Jobs that belong together: groups, set-up affinity, chains of one exclusive resource."""
 
-import statistics
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -121,4 +120,6 @@ def setup_cost(jobs: Sequence[Job]) -> float:
     measured = [job.setup for job in jobs if job.known]
     if not measured:
         return UNKNOWN_COST
+    import statistics
+
     return max(measured) - (statistics.median(measured) if len(measured) > 1 else 0.0)

@@ -51,15 +51,14 @@ class Borders:
 
     def relative(self, path: str) -> str | None:
         """Return the path relative to the root with ``/``, or None when it is not the project's."""
-        try:
-            return self._known[path]
-        except KeyError:
+        answer = self._known.get(path, "")
+        if answer == "":  # not asked yet
             if path.startswith("<"):  # made at run time; the names may be many
                 return None
             answer = self._relative(path)
             if os.path.isabs(path):  # a relative one depends on the working folder
                 self._known[path] = answer
-            return answer
+        return answer
 
     def _relative(self, path: str) -> str | None:
         if not path:

@@ -121,7 +121,7 @@ class FunctionMonitor:
                 self.windows.running[thread] = found[::-1]
 
     def _make_callback(self) -> Callable[[CodeType, int], object]:
-        left, allowed, unseen, keepers = self._left, self._allowed, self._unseen, self._keepers
+        left, allowed, unseen, keepers = self._left, self._allowed.get, self._unseen, self._keepers
         running, note = self.windows.running, self.windows.entered
         key_of, get, disable = _key, self._left.get, sys.monitoring.DISABLE
 
@@ -129,7 +129,7 @@ class FunctionMonitor:
             key = key_of(code)
             rest = get(key)
             if rest is None:
-                rest = allowed[key]
+                rest = allowed(key) or self._allow(key)
                 if key in unseen:
                     self._report(key)
                 alone = not running or note(self._positions[key])
@@ -145,6 +145,11 @@ class FunctionMonitor:
             return disable
 
         return entered
+
+    def _allow(self, key: int) -> int:
+        """Find out how often a function may be entered: not before it is, since most never are."""
+        allowed = self._allowed[key] = _entries_allowed(self.codes[self._positions[key]])
+        return allowed
 
     def _report(self, key: int) -> None:
         self._unseen.discard(key)
@@ -191,17 +196,18 @@ class FunctionMonitor:
             sys.monitoring.set_local_events(self._tool, code, self._events_of(code))
 
     def watch(self, code: CodeType, belongs: Callable[[str], bool]) -> list[CodeType]:
-        """Arm a code object and all code objects in it that belong to the project; return the new ones."""
+        """Arm a code object of the project and all in it that belong to the project; return the new ones."""
         pending = [code]
         new = []
         while pending:
             item = pending.pop()
             pending.extend(const for const in item.co_consts if isinstance(const, CodeType))
             key = _key(item)
-            if self._positions.get(key, BOUNDARY) != BOUNDARY or not belongs(item.co_filename):
+            if self._positions.get(key, BOUNDARY) != BOUNDARY:
+                continue
+            if item.co_filename is not code.co_filename and not belongs(item.co_filename):
                 continue
             self._unseen.add(key)
-            self._allowed[key] = _entries_allowed(item)
             self._positions[key] = len(self.codes)
             self.codes.append(item)
             new.append(item)
@@ -272,7 +278,7 @@ class FunctionMonitor:
 
     def forget(self) -> None:
         """Report every function as if it had never been entered."""
-        self._unseen.update(self._allowed)
+        self._unseen.update(map(_key, self.codes))
         self.windows.forget()
         self.take()
 

@@ -4,7 +4,7 @@ import gc
 import mmap
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -36,6 +36,7 @@ class TracedProcess:
         immediate: see :class:`~toolkit.tracing.tracer.Tracer`.
         parent: the process that started this one, and the context it was in.
         keepers_of: see :class:`~toolkit.tracing.tracer.Tracer`.
+        known_keepers: see there.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class TracedProcess:
         immediate: bool = False,
         parent: tuple[str, int] | None = None,
         keepers_of: KeepersOf | None = None,
+        known_keepers: Mapping[str, Collection[int]] | None = None,
     ) -> None:
         os.makedirs(folder, exist_ok=True)
         self.name = name
@@ -56,7 +58,14 @@ class TracedProcess:
         self.folder = folder
         trail = TrailWriter(folder, name)
         borders = Borders(root, outside, installed_copies(root))
-        self.tracer = Tracer(borders, trail, immediate=immediate, parent=parent, keepers_of=keepers_of)
+        self.tracer = Tracer(
+            borders,
+            trail,
+            immediate=immediate,
+            parent=parent,
+            keepers_of=keepers_of,
+            known_keepers=known_keepers,
+        )
         self._hook = AuditHook(self.tracer)
         self._before = {key: os.environ.get(key) for key in (TOKEN, "PYTHONPATH")}
         self._now = os.path.join(folder, name + ".now")

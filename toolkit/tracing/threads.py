@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Mapping
 from threading import get_ident
-from types import FrameType
+from types import CodeType, FrameType
 
 NOT_AT_WORK = f"{os.sep}execnet{os.sep}"
 """Part of the file names of code whose threads only carry messages: those of xdist's workers."""
@@ -30,12 +30,17 @@ def _root(top: FrameType) -> str:
     return frame.f_code.co_filename
 
 
-def running_codes() -> set[int]:
-    """Return the ids of all code objects on the stacks of all threads."""
-    running = set()
-    for top in sys._current_frames().values():
-        frame: FrameType | None = top
-        while frame is not None:
-            running.add(id(frame.f_code))
-            frame = frame.f_back
-    return running
+def is_running(code: CodeType) -> bool:
+    """Whether a code object is on the stack of any thread; this one is looked at first, from within."""
+    return _is_on_stack(code, sys._getframe(1)) or any(
+        _is_on_stack(code, top) for top in sys._current_frames().values()
+    )
+
+
+def _is_on_stack(code: CodeType, top: FrameType) -> bool:
+    frame: FrameType | None = top
+    while frame is not None:
+        if frame.f_code is code:
+            return True
+        frame = frame.f_back
+    return False

@@ -11,14 +11,14 @@ import hashlib
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import CodeType, FrameType
 from typing import Any
 
 from toolkit.tracing.borders import Borders
 from toolkit.tracing.functions import BOUNDARY, FunctionMonitor
 from toolkit.tracing.keeping import KeepersOf, candidates, keepers_among
-from toolkit.tracing.threads import others_at_work, running_codes
+from toolkit.tracing.threads import is_running, others_at_work
 from toolkit.tracing.trail import TrailWriter
 
 OUTER = frozenset({"session", "collection"})
@@ -60,6 +60,7 @@ class Tracer:
         immediate: write every first touch at once, because this process may end without warning (a child
             process); then a function is noted once per process.
         keepers_of: tells which functions of a file keep things for later calls; None: nobody does.
+        known_keepers: hash of a file → first lines of these functions, for files that need not be read.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Tracer:
         immediate: bool = False,
         parent: tuple[str, int] | None = None,
         keepers_of: KeepersOf | None = None,
+        known_keepers: Mapping[str, Collection[int]] | None = None,
     ) -> None:
         self.borders = borders
         self.trail = trail
@@ -80,6 +82,7 @@ class Tracer:
         self._stack = [self._session]
         self._written_codes: set[int] = set()
         self._keepers_of = keepers_of
+        self._known_keepers = known_keepers or {}
         self._items: set[tuple[int, str, str]] = set()  # noted with functions: position, kind, item
         self._files: dict[str, str] = {}
         self._stopped = False
@@ -183,8 +186,11 @@ class Tracer:
             self.pop(self._stack[self._stack.index(context) + 1])
         self._stack.pop()
         self._tell_switch()
-        self._credit(context)
-        self.flush(context, *lines)
+        if context.traced:
+            self._credit(context)
+            self.flush(context, *lines)
+        else:  # contexts in it have written what belongs to them
+            self.trail.write(*lines)
 
     def resume(self, context: Context) -> None:
         """Credit an earlier context again, until :meth:`pop`: the tear-down of a shared fixture."""
@@ -213,21 +219,34 @@ class Tracer:
         """Code is about to be executed: a module's, or something compiled. Watch what belongs to us."""
         if self._stopped:
             return
-        self._close_finished_imports()
         path = self.borders.relative(code.co_filename)
         if path is None:
             return
-        self.watch([code])
+        self._close_finished_imports()
         if code.co_name == "<module>":
-            self.note_file(path, code.co_filename)
+            content = self.note_file(path, code.co_filename)
+            self.watch([code], self._known_keepers.get(content))
             self._begin_import(code, path)
+        else:
+            self.watch([code])
 
-    def watch(self, codes: Iterable[CodeType]) -> None:
-        """Watch code objects and those in them; find those among them that keep things."""
+    def watch(self, codes: Iterable[CodeType], lines: Collection[int] | None = None) -> None:
+        """Watch code objects and those in them; find those among them that keep things.
+
+        Args:
+            codes: what to watch.
+            lines: where these functions begin, as far as this is known.
+        """
         new = [item for code in codes for item in self.functions.watch(code, self._belongs)]
-        if self._keepers_of is not None and self.functions.active:
-            for filename, among in candidates(new).items():
-                self.functions.follow(keepers_among(filename, among, self._keepers_of))
+        if self._keepers_of is None or not self.functions.active:
+            return
+        if lines is not None:
+            self.functions.follow(
+                code for code in new if code.co_firstlineno in lines and code.co_name != "<module>"
+            )
+            return
+        for filename, among in candidates(new).items():
+            self.functions.follow(keepers_among(filename, among, self._keepers_of))
 
     def _belongs(self, filename: str) -> bool:
         return self.borders.relative(filename) is not None
@@ -241,10 +260,7 @@ class Tracer:
 
     def _close_finished_imports(self) -> None:
         """Pop imports whose module code is no longer on this thread's stack."""
-        if self._stack[-1].module_code is None:
-            return
-        running = running_codes()
-        while (code := self._stack[-1].module_code) is not None and id(code) not in running:
+        while (code := self._stack[-1].module_code) is not None and not is_running(code):
             self.pop(self._stack[-1])
 
     def module_done(self, code: CodeType) -> None:
@@ -319,11 +335,17 @@ class Tracer:
         context.add("children", str(self.expected))
         self.has_children = True
 
-    def note_file(self, path: str, filename: str) -> None:
-        """Remember a file's content at its first use, to see later whether it changed meanwhile."""
-        if path not in self._files:
-            self._files[path] = content = content_digest(filename)
-            self.trail.write(["file", path, content])
+    def note_file(self, path: str, filename: str) -> str:
+        """Remember a file's content at its first use, to see later whether it changed meanwhile.
+
+        Returns:
+            A hash of what it is now; empty when it was noted before.
+        """
+        if path in self._files:
+            return ""
+        self._files[path] = content = content_digest(filename)
+        self.trail.write(["file", path, content])
+        return content
 
     # -- writing -----------------------------------------------------------------------------------------
 
