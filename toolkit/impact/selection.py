@@ -127,7 +127,7 @@ def select(
     verdicts.update((test, Verdict(selected=True, cause="marked")) for test in always if test in verdicts)
     would = frozenset(test for test, found in verdicts.items() if not found.selected)
     if full:
-        verdicts = {test: Verdict(selected=True, cause="full", detail=full) for test in known}
+        verdicts = dict.fromkeys(known, Verdict(selected=True, cause="full", detail=full))
     return Selection(
         left_out=frozenset() if full else would,
         would_leave_out=would,

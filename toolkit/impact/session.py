@@ -10,9 +10,9 @@ from pathlib import Path
 from toolkit.errors import ChangesUnknown
 from toolkit.impact.changes import old_contents
 from toolkit.impact.dependencies import DROPPED, ProcessInputs
-from toolkit.impact.distributions import installed
+from toolkit.impact.distributions import Installed, installed
 from toolkit.impact.fingerprints import GONE, digest
-from toolkit.impact.inputs import CaseInputs, Input, Traced
+from toolkit.impact.inputs import CaseInputs, CaseRecord, Input, Traced
 from toolkit.impact.policy import PastRun, Track, track
 from toolkit.impact.rehearsal import rehearse
 from toolkit.impact.selection import Selection, select
@@ -93,10 +93,13 @@ class ImpactSession:
         self.environment = environment_name()
         self._environ = dict(os.environ if environ is None else environ)
         self._options = None if options is None else tuple(options)
+        self._installed: Installed | None = None
         self.incomplete: list[str] = []
         """Filled at the end of a run: names of processes that could not write all that they did."""
         self.recorded = 0
         """Filled at the end of a run: tests whose dependencies were recorded."""
+        self.known: Mapping[NodeId, CaseRecord] = {}
+        """Filled by a plan: the recorded tests."""
         self.keepers: Keepers = {}
         """Filled by a plan: functions that keep things, in the files that recorded tests depend on."""
 
@@ -107,8 +110,8 @@ class ImpactSession:
             modules: top-level modules that tests are known to import.
             tree: None: what is on disk.
         """
+        packages = self._packages() if tree is None else installed(self.store, tree)
         tree = DiskTree(self.root) if tree is None else tree
-        packages = installed(self.store, tree)
         return ProjectState(
             tree,
             self.store,
@@ -116,6 +119,12 @@ class ImpactSession:
             settings={**pytest_settings(tree, self._options or ()), "packages": packages.others(modules)},
             distributions=packages.fingerprint,
         )
+
+    def _packages(self) -> Installed:
+        """Return what was installed when this was first asked: what changes in a run counts in the next."""
+        if self._installed is None:
+            self._installed = installed(self.store, DiskTree(self.root))
+        return self._installed
 
     # -- before the run ------------------------------------------------------------------------------------
 
@@ -163,7 +172,7 @@ class ImpactSession:
 
     def plan(self, *, full: str = "", reference: str = "") -> Selection:
         """Decide which of the known tests to leave out."""
-        known = self.store.tests(self.environment)
+        known = self.known = self.store.tests(self.environment)
         if not known:
             return select(known, {}, full=full or "nothing is recorded yet")
         try:
@@ -258,7 +267,7 @@ class ImpactSession:
             if test in own
         )
         tops = {item.name for item in intern.inputs if item.kind == "distribution"}
-        state = self.state(tops)
+        state.settings["packages"] = self._packages().others(tops)
         contents = first_uses(trails)
         found = [
             STALE if self._moved(item, contents, state) else fingerprint

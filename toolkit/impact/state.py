@@ -65,7 +65,7 @@ class ProjectState:
         self.tree = tree
         self._cache = cache
         self._environ = environ
-        self._settings = settings
+        self.settings = dict(settings)
         self._sources: dict[str, Source | None] = {}
         self._contents: dict[str, str] = {}
         self._units: dict[str, dict[str, str]] = {}  # path → name of a function → fingerprint
@@ -78,7 +78,7 @@ class ProjectState:
             "variable": self._of_variable,
             "import": self._providers,
             "distribution": distributions,
-            "setting": lambda name: settings.get(name, GONE),
+            "setting": lambda name: self.settings.get(name, GONE),
             "everything": self._of_everything,
         }
 

@@ -173,7 +173,10 @@ class DependencyStore:
     def _add_windows(self, environment: str, traced: Traced) -> None:
         """Add them to those of earlier runs, as long as a test counts that was traced only in these."""
         whole = {case.test for case in traced.cases if case.whole}
-        known = {test for test, record in self.tests(environment).items() if record.traced}
+        rows = self._db.execute(
+            "SELECT node FROM tests WHERE environment = ? AND segment IS NOT NULL AND traced", (environment,)
+        )
+        known = {NodeId(node) for (node,) in rows}
         before = self.windows(environment) if known - whole else {}
         after = united(before, traced.windows)
         if after != before or not before:

@@ -165,8 +165,9 @@ class ImpactController:
         self.session = ImpactSession(config.rootpath, self._store, options=options_that_matter(config))
         self._recover()
         self._keeper = CoverageKeeper(config.rootpath, self.session.environment, self.folder)
-        self.selection = self._plan()
-        self._write_plan()
+        with uncollected():
+            self.selection = self._plan()
+            self._write_plan()
         os.environ[FOLDER] = f"{os.getpid()}:{self.folder}"
         self._left_out: list[str] | None = None
         self._note = ""
@@ -207,9 +208,9 @@ class ImpactController:
         everything = self._shadow or self.selection.full
         if self._keeper.coverage is not None or not everything:
             return frozenset()
-        environment = self.session.environment
         share = activation.settings(self._config).impact.retrace
-        return untraced(self.selection, self._store.tests(environment), share, self._store.runs(environment))
+        past = self._store.runs(self.session.environment)
+        return untraced(self.selection, self.session.known, share, past)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
@@ -219,8 +220,7 @@ class ImpactController:
         if self.selection.left_out and not self._shadow:
             from toolkit.impact.selection import keep_covered
 
-            known = self._store.tests(self.session.environment)
-            self.selection = keep_covered(self.selection, known, self._keeper.tests())
+            self.selection = keep_covered(self.selection, self.session.known, self._keeper.tests())
         self._write_plan()
 
     @pytest.hookimpl(wrapper=True, trylast=True)

@@ -46,6 +46,8 @@ class Borders:
             for folder in {*outside, *_interpreter_folders()}
             if folder and not (self.root + os.sep).startswith(folder.rstrip(os.sep) + os.sep)
         )
+        library = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
+        self._library: tuple[str, ...] = () if (self.root + os.sep).startswith(library) else (library,)
         self._copies = dict(copies or {})
         self._known: dict[str, str | None] = {}
 
@@ -68,6 +70,8 @@ class Borders:
             original = self.original(absolute)
             if original is not None and os.path.exists(os.path.join(self.root, original)):
                 return original
+        if absolute.startswith(self._library) and "-packages" not in absolute:  # nobody puts links there
+            return None
         inside = self._inside(absolute, self._given) or self._inside(os.path.realpath(absolute), self.root)
         if inside is None or any(part in OUTSIDE for part in inside.split("/")):
             return None
