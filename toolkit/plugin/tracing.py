@@ -164,6 +164,8 @@ class TestTracer:
 
 def outcome_of(report: pytest.TestReport) -> Outcome | None:
     """Return what a phase says about the outcome; None when it says nothing."""
+    if report.outcome == "passed" and report.when != "call":  # nearly always, and asked three times a test
+        return None
     expected = hasattr(report, "wasxfail")
     if report.failed or report.outcome not in {"passed", "failed", "skipped"}:  # "rerun" of other plugins
         return Outcome.FAILED if report.when == "call" else Outcome.ERROR
