@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import toolkit.tracing.trail as trail_module
-from toolkit.impact.fingerprints import parse
+from toolkit.impact.fingerprints import digest, parse
 from toolkit.impact.keeping import keepers_of
 from toolkit.impact.trails import read_process
 from toolkit.tracing.borders import Borders
@@ -47,6 +47,14 @@ def steps():
 class Thing:
     def method(self):
         return [x for x in range(3)]
+"""
+
+
+GET = """
+def get():
+    if "it" not in STORE:
+        STORE["it"] = inner()
+    return STORE["it"]
 """
 
 
@@ -286,6 +294,59 @@ def test_borders(tmp_path: Path) -> None:
     assert borders.relative("<string>") is None
     assert borders.relative("") is None
     assert borders.relative(os.__file__) is None
+
+
+def test_links_in_installed_packages_lead_to_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the standard library itself is trusted not to hold any."""
+    library, root = tmp_path / "python", tmp_path / "project"
+    (library / "site-packages").mkdir(parents=True)
+    (root / "lib").mkdir(parents=True)
+    monkeypatch.setattr(os, "__file__", str(library / "os.py"))
+    for place in (library / "site-packages" / "linked", library / "linked"):
+        place.symlink_to(root / "lib", target_is_directory=True)
+    borders = Borders(str(root))
+    assert borders.relative(str(library / "site-packages" / "linked" / "x.py")) == "lib/x.py"
+    assert borders.relative(str(library / "linked" / "x.py")) is None
+    inside = Borders(str(library / "project"))
+    assert inside.relative(str(library / "project" / "x.py")) == "x.py"
+
+
+@needs_monitoring
+def test_functions_that_keep_things_need_not_be_looked_for_in_a_known_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Followed are the same as when the file is read; one that changed since it was first used is read."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    name = f"known_{abs(hash(tmp_path))}"
+    text = f"STORE = {{}}\ndef inner(): return 1\n{GET}"
+    (tmp_path / f"{name}.py").write_text(text)
+    asked: list[bytes] = []
+
+    def of(content: bytes, among: Any) -> Any:
+        asked.append(content)
+        return keepers_of(content, among)
+
+    known = {digest(text): [unit.first for unit in parse(text.encode()).units if unit.keeps]}
+    folder = tmp_path / "trails"
+    process = TracedProcess(
+        str(tmp_path), str(folder), "main", children=False, keepers_of=of, known_keepers=known
+    )
+    module = importlib.import_module(name)
+    context = process.begin_test("one")
+    module.get()
+    process.end_test(context)
+    assert asked == []
+    (tmp_path / f"{name}.py").write_text(f"# moved by a line\n{text}")
+    importlib.reload(module)
+    process.stop()
+    assert len(asked) == 1
+    lines = list(read_trail(folder / "main.trail"))
+    codes = {line[1]: line[3] for line in lines if line[0] == "code"}
+    assert {codes[line[1]]: {codes[ran] for ran in line[2]} for line in lines if line[0] == "calls"} == {
+        "get": {"inner"}
+    }
 
 
 def test_a_torn_trail_is_read_to_the_tear(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ spelling of numbers change nothing, and every other edit changes the unit it is 
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -80,10 +80,12 @@ def parse(content: bytes) -> Source:
         raise NotPython(str(error)) from error
     try:
         units = tuple(_number(_functions(tree, "", caches_in(tree), in_function=False)))
+        level = digest(_text(tree, headers="all"))
+        with_tests = any(unit.name.rpartition(".")[2].startswith("test") for unit in units)
         return Source(
-            level=digest("".join(_write(tree, headers="all"))),
-            tests=digest("".join(_write(tree, headers="tests"))),
-            whole=digest("".join(_write(tree, headers="bodies"))),
+            level=level,
+            tests=digest(_text(tree, headers="tests")) if with_tests else level,
+            whole=digest(_text(tree, headers="bodies")),
             units=units,
             imports=tuple(_imports(tree, units)),
         )
@@ -93,21 +95,21 @@ def parse(content: bytes) -> Source:
 
 def _functions(node: ast.AST, prefix: str, caches: Caches, *, in_function: bool) -> Iterator[Unit]:
     for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr):  # no function is defined in one
+            continue
         if isinstance(child, Function):
             name = prefix + child.name
             yield Unit(
                 name,
                 first_line(child),
                 child.end_lineno or child.lineno,
-                digest("".join(_write_function(child))),
+                digest(_function_text(child)),
                 not in_function and results_are_kept(child, caches),
                 keeps(child),
             )
             yield from _functions(child, f"{name}.<locals>.", caches, in_function=True)
         elif isinstance(child, ast.ClassDef):
             yield from _functions(child, f"{prefix}{child.name}.", caches, in_function=in_function)
-        elif isinstance(child, ast.Lambda):
-            yield from _functions(child, f"{prefix}<lambda>.<locals>.", caches, in_function=in_function)
         else:
             yield from _functions(child, prefix, caches, in_function=in_function)
 
@@ -133,7 +135,7 @@ def _imports(tree: ast.Module, units: tuple[Unit, ...]) -> Iterator[ImportedName
             yield ImportedName(_unit_name(units, node.lineno), node.module or "", node.level, names)
         elif isinstance(node, ast.If) and _is_type_checking(node.test):
             pending.extend(node.orelse)
-        else:
+        elif not isinstance(node, ast.expr):
             pending.extend(ast.iter_child_nodes(node))
 
 
@@ -155,6 +157,8 @@ def _is_type_checking(test: ast.expr) -> bool:
 
 # -- writing a tree as text ------------------------------------------------------------------------------
 
+_LEAVES = frozenset({str, int, type(None)})
+"""What most values in a tree are; there are others."""
 _SKIPPED_FIELDS = frozenset({"type_comment", "kind", "ctx", "type_ignores"})
 
 
@@ -165,50 +169,76 @@ def shape(node: Any, *, bodies: bool) -> str:
         node: of a syntax tree.
         bodies: whether the bodies of functions in it count; their headers do.
     """
-    return "".join(_write(node, headers="bodies" if bodies else "all"))
+    return _text(node, headers="bodies" if bodies else "all")
 
 
 def header_shape(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
     """Write name, arguments, decorators, annotations and docstring of a function."""
-    return "".join(_write_header(function))
+    parts: list[str] = []
+    _write_header(function, parts.append)
+    return "".join(parts)
 
 
-def _write_function(function: Function) -> Iterator[str]:
-    yield from _write_header(function)
+def _text(node: Any, *, headers: str) -> str:
+    parts: list[str] = []
+    _write(node, parts.append, headers)
+    return "".join(parts)
+
+
+def _function_text(function: Function) -> str:
+    parts: list[str] = []
+    _write_header(function, parts.append)
     for statement in function.body:
-        yield from _write(statement, headers="all")
+        _write(statement, parts.append, "all")
+    return "".join(parts)
 
 
-def _write_header(function: Function) -> Iterator[str]:
-    yield f"({type(function).__name__} {function.name}"
+def _write_header(function: Function, write: Callable[[str], object]) -> None:
+    write(f"({type(function).__name__} {function.name}")
     for field in ("args", "decorator_list", "returns", "type_params"):
-        yield from _write(getattr(function, field, None), headers="all")
-    yield repr(ast.get_docstring(function, clean=False))
-    yield ")"
+        _write(getattr(function, field, None), write, "all")
+    write(repr(ast.get_docstring(function, clean=False)))
+    write(")")
 
 
-def _write(node: Any, *, headers: str) -> Iterator[str]:
+_FIELDS: dict[type[ast.AST], tuple[tuple[str, str], ...]] = {}
+
+
+def _fields(kind: type[ast.AST]) -> tuple[tuple[str, str], ...]:
+    """Return the fields of a kind of node that are written, each with what is written before it."""
+    found = _FIELDS.get(kind)
+    if found is None:
+        names = (name for name in kind._fields if name not in _SKIPPED_FIELDS)
+        found = _FIELDS[kind] = tuple((name, f" {name}=") for name in names)
+    return found
+
+
+def _write(node: Any, write: Callable[[str], object], headers: str) -> None:
     """Write a tree so that two are equal exactly when they mean the same.
 
     Args:
         node: a node, a list of them, or a value in one.
+        write: takes one piece after the other.
         headers: what to write of functions: "all" their headers, "tests" headers but those of tests,
             "bodies" everything.
     """
-    if isinstance(node, list):
-        yield "["
+    kind = type(node)
+    if kind is list:
+        write("[")
         for item in node:
-            yield from _write(item, headers=headers)
-        yield "]"
+            _write(item, write, headers)
+        write("]")
+    elif kind in _LEAVES:
+        write(f"{kind.__name__}:{node!r}")
     elif isinstance(node, Function) and headers != "bodies":
         if headers == "all" or not node.name.startswith("test"):
-            yield from _write_header(node)
+            _write_header(node, write)
     elif isinstance(node, ast.AST):
-        yield f"({type(node).__name__}"
-        for field, value in ast.iter_fields(node):
-            if field not in _SKIPPED_FIELDS:
-                yield f" {field}="
-                yield from _write(value, headers=headers)
-        yield ")"
+        write(f"({kind.__name__}")
+        for field, before in _fields(type(node)):
+            if hasattr(node, field):
+                write(before)
+                _write(getattr(node, field), write, headers)
+        write(")")
     else:
-        yield f"{type(node).__name__}:{node!r}"
+        write(f"{kind.__name__}:{node!r}")

@@ -7,8 +7,6 @@ these references.
 What fills caches is noted as well, see ``toolkit.tracing.windows``.
 """
 
-import hashlib
-import io
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -19,7 +17,7 @@ from toolkit.tracing.borders import Borders
 from toolkit.tracing.functions import BOUNDARY, FunctionMonitor
 from toolkit.tracing.keeping import KeepersOf, candidates, keepers_among
 from toolkit.tracing.threads import is_running, others_at_work
-from toolkit.tracing.trail import TrailWriter
+from toolkit.tracing.trail import TrailWriter, content_digest
 
 OUTER = frozenset({"session", "collection"})
 """Kinds of contexts in which mostly pytest itself is at work."""
@@ -231,12 +229,7 @@ class Tracer:
             self.watch([code])
 
     def watch(self, codes: Iterable[CodeType], lines: Collection[int] | None = None) -> None:
-        """Watch code objects and those in them; find those among them that keep things.
-
-        Args:
-            codes: what to watch.
-            lines: where these functions begin, as far as this is known.
-        """
+        """Watch code objects and those in them; find those that keep things, or know their lines."""
         new = [item for code in codes for item in self.functions.watch(code, self._belongs)]
         if self._keepers_of is None or not self.functions.active:
             return
@@ -388,15 +381,6 @@ class Tracer:
         self.trail.write(["end"])
         self._stopped = True
         self.functions.stop()
-
-
-def content_digest(filename: str) -> str:
-    """Return a short hash of a file's content; empty when it cannot be read."""
-    try:
-        with io.FileIO(filename) as stream:
-            return hashlib.blake2b(stream.readall(), digest_size=12).hexdigest()
-    except OSError:
-        return ""
 
 
 def _module_name(frame: FrameType | None) -> str:

@@ -21,6 +21,8 @@ One file per process, ``<folder>/<name>.trail``; each line is a JSON array whose
 """
 
 import contextlib
+import hashlib
+import io
 import json
 import os
 from collections.abc import Iterator
@@ -115,3 +117,12 @@ def unfold(line: list[Any]) -> list[list[Any]]:
     if not line:
         return []
     return line[1:] if line[0] == MANY else [line]
+
+
+def content_digest(filename: str) -> str:
+    """Return a short hash of a file's content; empty when it cannot be read."""
+    try:
+        with io.FileIO(filename) as stream:
+            return hashlib.blake2b(stream.readall(), digest_size=12).hexdigest()
+    except OSError:
+        return ""
