@@ -21,6 +21,8 @@ from toolkit.load.verdicts import ActionFigures, LoadResult
 from toolkit.load.writing import write_result
 from toolkit.tasks import gates as gates_task
 
+pytestmark = pytest.mark.usefixtures("unmeasured")  # the processes here are git and diff-cover
+
 Run = Callable[..., tuple[int, str, str]]
 Spoil = Callable[[Gated], None]
 TODAY = dt.date(2026, 11, 22)

@@ -21,6 +21,7 @@ from toolkit.pipeline.state import new_state
 from toolkit.tasks.pipeline_view import HEARTBEAT, Lines, Picture, watching
 
 Run = Callable[..., tuple[int, str, str]]
+only_nox = pytest.mark.usefixtures("unmeasured")  # the processes here are Nox, without sessions of ours
 
 STAGES = """
 [tool.toolkit.pipeline]
@@ -66,6 +67,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
+@only_nox
 def test_a_pipeline_that_passes(project: Path, invoke: Run) -> None:
     code, out, err = invoke("pipeline.run", "--url", "http://127.0.0.1:1")
     assert code == 0, out + err
@@ -82,6 +84,7 @@ def test_a_pipeline_that_passes(project: Path, invoke: Run) -> None:
     assert "has passed: nothing to resume" in out
 
 
+@only_nox
 @pytest.mark.slow
 def test_a_pipeline_that_fails_is_resumed(
     project: Path, invoke: Run, monkeypatch: pytest.MonkeyPatch
@@ -186,6 +189,7 @@ def test_a_killed_pipeline_is_resumed_where_it_was(project: Path, invoke: Run) -
     assert "unit begins" not in out
 
 
+@only_nox
 def test_good_news_is_told_only_to_who_wants_it(
     project: Path, invoke: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +208,7 @@ def test_good_news_is_told_only_to_who_wants_it(
     assert json.loads(invoke("pipeline.resume", "--json", "--dry-run")[1])["tries"] == 1
 
 
+@only_nox
 def test_a_pipeline_that_cannot_go_on_is_told_too(
     project: Path, invoke: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

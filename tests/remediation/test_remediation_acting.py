@@ -319,6 +319,7 @@ def run_tests(*words: str) -> str:
     command = [sys.executable, "-m", "pytest", "-q", "--tb=line", "-p", "no:cacheprovider", "--no-impacted"]
     quiet = ["-p", "no:randomly", "-p", "no:asyncio", *words]
     environ = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE")}
+    environ |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p xdist -p toolkit"}
     done = subprocess.run(
         [*command, *quiet], capture_output=True, text=True, timeout=180, check=False, env=environ
     )
