@@ -28,7 +28,7 @@ from types import SimpleNamespace
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
-from third_party import CACHE, PROJECTS, ROOT, environment, run, unpack
+from third_party import CACHE, PROJECTS, ROOT, Project, environment, run, unpack
 from xdist_model import Model
 
 from toolkit.plugin.xdist_scheduler import ToolkitScheduling
@@ -51,10 +51,15 @@ class Suite(SimpleNamespace):
 
 def prepare(name: str, folder: Path) -> tuple[Path, str]:
     """Unpack a project and make an environment with its needs and this toolkit."""
-    root = unpack(PROJECTS[name], folder)
+    return prepare_project(PROJECTS[name], folder)
+
+
+def prepare_project(project: Project, folder: Path) -> tuple[Path, str]:
+    """Do the same with a project that is not in the list."""
+    root = unpack(project, folder)
     run(["uv", "venv", "-q", "--no-config", ".venv"], root)
     python = str(root / ".venv" / "bin" / "python")
-    needs = [*PROJECTS[name].needs, "-e", str(ROOT), "pytest-xdist"]
+    needs = [*project.needs, "-e", str(ROOT), "pytest-xdist"]
     run(["uv", "pip", "install", "-q", "--no-config", "--python", python, "-e", ".", *needs], root)
     return root, python
 

@@ -59,7 +59,7 @@ CLAIMS = (
         says="Workers and selection save time against everything serially in one process.",
         script="speedup.py",
         full=("--json",),
-        quick=("--project", "tomlkit", "--changes", "3", "--repeat", "1", "--json"),
+        quick=("--project", "networkx", "--changes", "3", "--repeat", "1", "--json"),
         rows=evidence_figures.speedup,
     ),
     Claim(

@@ -128,9 +128,9 @@ def prediction(report: Any) -> Iterator[Row]:
 def speedup(report: Any) -> Iterator[Row]:
     for project, found in report.items():
         ways = found["ways"]
-        for way, what, goal in (
-            ("scheduler", "everything, on all cores", 0.6),
-            ("typical change", "a typical change, what it affects", 0.9),
+        for way, what, goal, limit in (
+            ("scheduler", "everything, on all cores", 0.6, "saved at most by workers"),
+            ("typical change", "a typical change, what it affects", 0.9, "saved at most by selection"),
         ):
             share = ways[way].get("tests run")
             ran = f" ({percent(share)} of the tests ran)" if share is not None else ""
@@ -138,7 +138,7 @@ def speedup(report: Any) -> Iterator[Row]:
                 what=f"{project}: time saved, {what}{ran}",
                 ours=percent(ways[way]["saved"]),
                 others=f"serially {short(ways['alone']['median'])} s, so {short(ways[way]['median'])} s",
-                goal=percent(goal),
+                goal=f"{percent(goal)} (here at most {percent(found['limits'][limit])})",
                 met=ways[way]["saved"] >= goal,
             )
 

@@ -4,9 +4,12 @@ Three ways in turn, so that whatever else the machine does meets all of them: (a
 (b) everything with ``-n auto`` and the order of the toolkit, after a recorded run; (c) ``--impacted`` after a
 typical change: one function of the source, chosen at random with a seed, gets a statement that does nothing.
 Reported: elapsed seconds (best and median), CPU seconds, what is saved against (a), and for each change the
-share of tests that ran. The example of this repository runs its unit tests; the others run whole.
+share of tests that ran. Beside it what could be saved at most: of (b) by spreading the measured CPU time of
+the tests evenly over the cores, the longest test uncut; of (c) when nothing but the collection were left. The
+example of this repository runs its unit tests, networkx a part of its algorithms; the others run whole.
 
     uv run benchmarks/speedup.py
+    uv run benchmarks/speedup.py --project networkx --repeat 1 --changes 3
     uv run benchmarks/speedup.py --project click tomlkit --changes 10 --json
 """
 
@@ -24,25 +27,29 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
-from balance import prepare, timed
-from third_party import PROJECTS, ROOT, run
+from balance import prepare, prepare_project, timed
+from third_party import PROJECTS, ROOT, Project, run
+
+from toolkit.plugin.planning import cores
+from toolkit.scheduling.plan import read_plan
 
 EXAMPLE = "example"
 BASE = ["-q", "-p", "no:cacheprovider"]
 ALONE = {EXAMPLE: ["-n", "0", "--no-record", "--order=declared"]}  # its markers are those of the plugin
 PLAIN = ["-p", "no:toolkit", "-p", "no:xdist"]
-TESTS = {EXAMPLE: ["tests/unit"]}
-SOURCES = {
-    EXAMPLE: "src/bookshop",
-    "click": "src/click",
-    "jinja2": "src/jinja2",
-    "packaging": "src/packaging",
-}
-"""Folder of the code under test; elsewhere it is named as the project."""
+LONG = {"networkx": Project(name="networkx", version="3.6", needs=("pytest",))}
+"""Projects that only this benchmark takes: their tests take long enough to be worth spreading."""
+
+ALGORITHMS = ("centrality", "community", "connectivity", "flow", "shortest_paths")
+TESTS = {EXAMPLE: ["tests/unit"], "networkx": [f"networkx/algorithms/{name}" for name in ALGORITHMS]}
+SOURCES = {EXAMPLE: "src/bookshop", "networkx": "networkx/algorithms"}
+"""Folder of the code under test; elsewhere it is named as the project, in ``src`` or not."""
 
 
 def make(name: str, folder: Path) -> tuple[Path, str]:
     """Make a copy of a project with an environment; return its folder and its Python."""
+    if name in LONG:
+        return prepare_project(LONG[name], folder)
     if name != EXAMPLE:
         return prepare(name, folder)
     ignored = shutil.ignore_patterns(".nox", ".toolkit", "reports", "__pycache__")
@@ -56,7 +63,7 @@ def make(name: str, folder: Path) -> tuple[Path, str]:
 
 def functions(source: Path) -> Iterator[tuple[Path, ast.FunctionDef]]:
     """Yield every function of the code under test that has a body to change."""
-    for path in sorted(source.rglob("*.py")):
+    for path in sorted(path for path in source.rglob("*.py") if "tests" not in path.parts):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.FunctionDef) and node.body[-1].lineno > node.lineno:
                 yield path, node
@@ -74,7 +81,9 @@ def change(path: Path, function: ast.FunctionDef) -> str:
 
 def changes(root: Path, name: str, count: int, seed: int) -> list[tuple[Path, ast.FunctionDef]]:
     """Choose functions to change."""
-    found = list(functions(root / SOURCES.get(name, name.replace("-", "_"))))
+    module = name.replace("-", "_")
+    places = [root / SOURCES.get(name, module), root / "src" / module]
+    found = list(functions(next(place for place in places if place.is_dir())))
     return random.Random(seed).sample(found, min(count, len(found)))
 
 
@@ -94,6 +103,25 @@ def impacted(
         timed(command, root)
     share = ran / max(ran + left_out, 1)
     return {"function": f"{path.name}::{function.name}", "wall": wall, "cpu": cpu, "share": share}
+
+
+def limits(root: Path, python: str, name: str, serial: float) -> dict[str, float]:
+    """Tell what a run of everything, and of nothing, would take at least: collection, then even cores."""
+    pytest, tests = [python, "-m", "pytest", *BASE], TESTS.get(name, [])
+    timed([*pytest, "--collect-only", "--order=declared", "--write-plan=limits.json", *tests], root)
+    rows = read_plan(root / "limits.json").tests
+    start, _cpu = timed([*pytest, *ALONE.get(name, PLAIN), "--collect-only", *tests], root)
+    busy, longest = sum(row.cpu or 0.0 for row in rows), max(row.duration for row in rows)
+    return {
+        "tests": len(rows),
+        "seconds": round(sum(row.duration for row in rows), 2),
+        "busy": round(busy, 2),
+        "longest": round(longest, 2),
+        "cores": cores(),
+        "start": round(start, 2),
+        "saved at most by workers": round(1 - (start + max(busy / cores(), longest)) / serial, 3),
+        "saved at most by selection": round(1 - start / serial, 3),
+    }
 
 
 def last_run(store: Path) -> tuple[int, int]:
@@ -127,7 +155,7 @@ def measure(name: str, folder: Path, options: argparse.Namespace) -> dict[str, A
     rows: dict[str, Any] = {way: summary(pairs, serial) for way, pairs in found.items()}
     rows["typical change"] = summary([(row["wall"], row["cpu"]) for row in typical], serial)
     rows["typical change"]["tests run"] = round(statistics.median(row["share"] for row in typical), 3)
-    return {"ways": rows, "changes": typical}
+    return {"ways": rows, "changes": typical, "limits": limits(root, python, name, serial)}
 
 
 def summary(pairs: Sequence[tuple[float, float]], serial: float) -> dict[str, float]:
@@ -147,8 +175,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    names = [EXAMPLE, *PROJECTS]
-    parser.add_argument("--project", nargs="+", choices=names, default=[EXAMPLE, "click", "packaging"])
+    names = [EXAMPLE, *PROJECTS, *LONG]
+    parser.add_argument("--project", nargs="+", choices=names, default=[EXAMPLE, "networkx", "packaging"])
     parser.add_argument("--repeat", type=int, default=3, help="runs of (a) and (b)")
     parser.add_argument("--changes", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
@@ -162,6 +190,7 @@ def main() -> int:
         if not options.json:
             for way, row in report[name]["ways"].items():
                 print(f"{name:10} {way:15} {json.dumps(row)}")
+            print(f"{name:10} {'limits':15} {json.dumps(report[name]['limits'])}", flush=True)
     if options.json:
         print(json.dumps(report, indent=2))
     return 0
