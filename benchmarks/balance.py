@@ -1,17 +1,21 @@
 """How evenly are real suites spread? Ours beside xdist's schedulers and pytest-split, in the same run.
 
-Measures the suites of third-party projects twice, plans with the first run's durations and replays the
-second run's on n workers in virtual time, through the real scheduler classes (``xdist_model``) and the real
-splitting algorithms. Every figure is makespan / lower bound, where the bound is max(sum / n, longest test):
-1.00 cannot be beaten. Where other work makes durations differ from run to run, ``--same`` tells what the
-algorithms alone are worth. With ``--real``, two workers really run each suite; with ``--overhead``, trivial
-tests show what the controller costs, and waiting ones what ``-n auto`` makes of them.
+Runs the suites of third-party projects several times, plans with what the first runs taught and replays the
+durations of the later ones on n workers in virtual time, through the real scheduler classes
+(``xdist_model``) and the real splitting algorithms, all with the same expected durations. Every figure is
+makespan / lower bound, the median of the replayed runs; the bound is max(sum / n, longest test) of the run:
+1.00 cannot be beaten. "limit" is what can be had by knowing only the past: whoever is free takes what is
+expected to be the longest, at once and without a message. Where other work makes durations differ from run
+to run, ``--same`` tells what the algorithms alone are worth. With ``--real``, two workers really run each
+suite; with ``--overhead``, trivial tests show what the controller costs, and waiting ones what
+``-n auto`` makes of them.
 
     uv run --with pytest-split benchmarks/balance.py
     uv run --with pytest-split benchmarks/balance.py --project click --workers 2 8 64 --real 3 --json
 """
 
 import argparse
+import heapq
 import json
 import os
 import resource
@@ -31,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from third_party import CACHE, PROJECTS, ROOT, Project, environment, run, unpack
 from xdist_model import Model
 
+from toolkit.journal import read_run
 from toolkit.plugin.xdist_scheduler import ToolkitScheduling
 from toolkit.records import NodeId
 from toolkit.scheduling.jobs import Experience, Job, Traits, make_jobs
@@ -42,11 +47,11 @@ Durations = Mapping[str, float]
 
 
 class Suite(SimpleNamespace):
-    """A project's tests with two measurements of their durations."""
+    """A project's tests: what is expected of them, and the durations of later runs."""
 
     name: str
     first: Plan
-    second: Durations
+    later: list[Durations]
 
 
 def prepare(name: str, folder: Path) -> tuple[Path, str]:
@@ -64,18 +69,23 @@ def prepare_project(project: Project, folder: Path) -> tuple[Path, str]:
     return root, python
 
 
-def measure(name: str, root: Path, python: str) -> Suite:
-    """Run the suite twice, alone, and read the durations of both runs."""
-    plans = []
-    for _ in range(2):
-        shutil.rmtree(root / ".toolkit", ignore_errors=True)
-        run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--record"], root, allowed=(0, 1))
-        run(
-            [python, "-m", "pytest", "-q", "--collect-only", "--order=declared", "--write-plan=plan.json"],
-            root,
-        )
-        plans.append(read_plan(root / "plan.json"))
-    return Suite(name=name, first=plans[0], second={row.test: row.duration for row in plans[1].tests})
+def measure(name: str, root: Path, python: str, past: int, replayed: int) -> Suite:
+    """Run the suite again and again, alone; plan after some runs, and read the durations of the others."""
+    pytest = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    planning = [*pytest, "--collect-only", "--order=declared", "--write-plan=plan.json"]
+    known: set[Path] = set()
+    later: list[Durations] = []
+    for number in range(past + replayed):
+        run([*pytest, "--record"], root, allowed=(0, 1))
+        (folder,) = set((root / ".toolkit" / "runs").iterdir()) - known
+        known.add(folder)
+        if number == past - 1:
+            run(planning, root)
+        if number >= past:
+            later.append(
+                {case.test: sum(row.duration for row in case.attempts) for case in read_run(folder).cases}
+            )
+    return Suite(name=name, first=read_plan(root / "plan.json"), later=later)
 
 
 def schedulers(suite: Suite, experience: Mapping[NodeId, Experience]) -> dict[str, Callable[[Any], Any]]:
@@ -104,10 +114,16 @@ def _traits(job: Job) -> Traits:
 
 
 def spread(suite: Suite, workers: int, latency: float) -> dict[str, float]:
-    """Replay the second run on so many workers; name of the way → makespan / lower bound."""
+    """Replay the later runs on so many workers; name of the way → makespan / lower bound, the median."""
+    rows = [replay(suite, run, workers, latency) for run in suite.later]
+    return {way: statistics.median(row[way] for row in rows) for way in rows[0]}
+
+
+def replay(suite: Suite, run: Durations, workers: int, latency: float) -> dict[str, float]:
+    """Replay one run on so many workers; name of the way → makespan / lower bound."""
     experience = {row.test: Experience(duration=row.duration, setup=row.setup) for row in suite.first.tests}
     ids = [str(row.test) for row in suite.first.tests]
-    seconds = {test: suite.second.get(test, 0.0) for test in ids}
+    seconds = {test: run.get(test, 0.0) for test in ids}
     bound = lower_bound(list(seconds.values()), workers)
     ratios = {}
     for name, make in schedulers(suite, experience).items():
@@ -118,7 +134,21 @@ def spread(suite: Suite, workers: int, latency: float) -> dict[str, float]:
     parts |= _pytest_split(suite, workers)
     for name, shards in parts.items():
         ratios[name] = max(sum(seconds[test] for test in shard) for shard in shards) / bound
-    return ratios
+    return {**ratios, "limit": longest_expected_first(experience, seconds, workers) / bound}
+
+
+def longest_expected_first(
+    experience: Mapping[NodeId, Experience], seconds: Durations, workers: int
+) -> float:
+    """Return the makespan when whoever is free takes the test that is expected to be the longest.
+
+    Of all that decides by the past alone this is hard to beat (Pinedo, "Scheduling", chapter on stochastic
+    parallel machines: longest expected processing time first).
+    """
+    free = [0.0] * workers
+    for test in sorted(experience, key=lambda test: -experience[test].duration):
+        heapq.heapreplace(free, free[0] + seconds[test])
+    return max(free)
 
 
 def _pytest_split(suite: Suite, count: int) -> dict[str, list[list[Any]]]:
@@ -231,14 +261,15 @@ def show(name: str, rows: Mapping[int, Mapping[str, float]]) -> None:
 def balance(name: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Measure one project; prints as it goes unless JSON is wanted."""
     root, python = prepare(name, folder)
-    suite = measure(name, root, python)
+    suite = measure(name, root, python, options.past, 0 if options.same else options.replay)
     if options.same:
-        suite.second = {row.test: row.duration for row in suite.first.tests}
+        suite.later = [{row.test: row.duration for row in suite.first.tests}]
     rows = {workers: spread(suite, workers, options.latency) for workers in options.workers}
-    work, longest = sum(suite.second.values()), max(suite.second.values())
-    found: dict[str, Any] = {"tests": len(suite.second), "seconds": work, "longest": longest, "ratios": rows}
+    last = suite.later[-1]
+    work, longest = sum(last.values()), max(last.values())
+    found: dict[str, Any] = {"tests": len(last), "seconds": work, "longest": longest, "ratios": rows}
     if not options.json:
-        print(f"\n{name}: {len(suite.second)} tests, {work:.2f} s, longest {longest:.3f} s", end="")
+        print(f"\n{name}: {len(last)} tests, {work:.2f} s, longest {longest:.3f} s", end="")
         show(name, rows)
     if options.real:
         found["real"] = real(root, python, options.real)
@@ -258,6 +289,8 @@ def main() -> int:
         "--project", nargs="*", choices=PROJECTS, default=["click", "jinja2", "tomlkit", "packaging"]
     )
     parser.add_argument("--workers", nargs="+", type=int, default=list(WORKERS))
+    parser.add_argument("--past", type=int, default=3, help="runs that the plan knows")
+    parser.add_argument("--replay", type=int, default=3, help="later runs that are replayed")
     parser.add_argument("--latency", type=float, default=0.0003, help="seconds that a message takes one way")
     parser.add_argument(
         "--same", action="store_true", help="replay the run that was planned with: the algorithms alone"

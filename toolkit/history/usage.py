@@ -18,7 +18,7 @@ MOST_ATTEMPTS = 100_000
 """With so many attempts looked at, three runs are enough to say what the machine costs."""
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True):
+class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one test needed in the newest run that had it."""
 
     setup: float  # seconds

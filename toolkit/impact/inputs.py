@@ -69,7 +69,7 @@ class Traced(msgspec.Struct, frozen=True, kw_only=True):
     windows: Windows = {}
 
 
-class CaseRecord(msgspec.Struct, frozen=True, kw_only=True):
+class CaseRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the store knows about a test."""
 
     test: NodeId

@@ -34,7 +34,7 @@ Cause = Literal[
 ]
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Why a test runs, or does not."""
 
     selected: bool

@@ -111,10 +111,11 @@ def worker_choice(config: pytest.Config) -> Choice | None:
     from toolkit.scheduling.experience import known
     from toolkit.scheduling.jobs import make_jobs
 
-    likely = known(past.experience, past.expected)
-    jobs = make_jobs((Traits(test=test) for test in likely), likely)
     most = config.getoption("maxprocesses", None)
-    return choose_workers(jobs, cores=cores(), costs=past.costs, most=most or None)
+    with uncollected():
+        likely = known(past.experience, past.expected)
+        jobs = make_jobs((Traits(test=test) for test in likely), likely)
+        return choose_workers(jobs, cores=cores(), costs=past.costs, most=most or None)
 
 
 def plan_of(
