@@ -5,7 +5,8 @@
 A CSV (``;`` between columns, gzip or plain) has at least the columns Name, Duration, Verdict (1 = failed)
 and Cycle; where there is a BuildId, a build is a cycle, as in the published figures. Protocol: cycles in
 time order; at each cycle its tests are ranked from what earlier cycles show; cycles with a failure are
-scored; then the cycle is learned. Ties are broken at random, and the figures are means over the seeds.
+scored; then the cycle is learned. Ties are broken at random, and the figures are means over the seeds. The
+tests of a cycle are offered in random order, since the rows of a file stand in the order in which tests ran.
 
 * APFD: Rothermel and others 2001, over cycles with at least 6 tests. APFDc: Elbaum and others 2001, by time.
 * NAPFD: Qu and others 2007, with half of the cycle's total duration as the budget; a test that does
@@ -28,7 +29,7 @@ from itertools import groupby
 from pathlib import Path
 
 from toolkit.analysis.likelihood import KEPT, QUICK, Ledger
-from toolkit.analysis.prediction import Model, Result, train
+from toolkit.analysis.prediction import Prediction, Result, Training
 from toolkit.records import NodeId
 
 RETRAIN_EVERY = 20
@@ -61,16 +62,16 @@ def read_cycles(path: Path) -> list[Cycle]:
     ]
 
 
-def random_order(_ledger: Ledger, cycle: Cycle, _model: Model) -> Scores:
+def random_order(_ledger: Ledger, cycle: Cycle) -> Scores:
     return dict.fromkeys((one.test for one in cycle), 0.0)
 
 
-def last_failed_first(ledger: Ledger, cycle: Cycle, _model: Model) -> Scores:
+def last_failed_first(ledger: Ledger, cycle: Cycle) -> Scores:
     known = ledger.tests
     return {one.test: float(one.test in known and known[one.test].recent[-1]) for one in cycle}
 
 
-def failure_rate(ledger: Ledger, cycle: Cycle, _model: Model) -> Scores:
+def failure_rate(ledger: Ledger, cycle: Cycle) -> Scores:
     known = ledger.tests
     return {
         one.test: known[one.test].failures / known[one.test].runs if one.test in known else 0.0
@@ -78,7 +79,7 @@ def failure_rate(ledger: Ledger, cycle: Cycle, _model: Model) -> Scores:
     }
 
 
-def weighted(ledger: Ledger, cycle: Cycle, _model: Model) -> Scores:
+def weighted(ledger: Ledger, cycle: Cycle) -> Scores:
     scores: Scores = {}
     for one in cycle:
         rate = 0.5 if one.test not in ledger.tests else 0.0
@@ -88,22 +89,17 @@ def weighted(ledger: Ledger, cycle: Cycle, _model: Model) -> Scores:
     return scores
 
 
-def first_stage(ledger: Ledger, cycle: Cycle, _model: Model) -> Scores:
+def first_stage(ledger: Ledger, cycle: Cycle) -> Scores:
     ranked = ledger.rank({one.test: one.duration for one in cycle})
     return {test: one.priority for test, one in ranked.items()}
 
 
-def both_stages(_ledger: Ledger, cycle: Cycle, model: Model) -> Scores:
-    return {one.test: one.priority for one in model.predict({one.test: one.duration for one in cycle})}
-
-
-METHODS: dict[str, Callable[[Ledger, Cycle, Model], Scores]] = {
+METHODS: dict[str, Callable[[Ledger, Cycle], Scores]] = {
     "random": random_order,
     "last failed first": last_failed_first,
     "failure rate": failure_rate,
     "weighted rate .7": weighted,
     "toolkit, first stage": first_stage,
-    "toolkit": both_stages,
 }
 
 
@@ -150,32 +146,35 @@ def optimum(cycle: Cycle) -> list[Result]:
 def evaluate(cycles: list[Cycle], seeds: int, part: str) -> dict[str, object]:
     first = len(cycles) * 2 // 3 if part == "held-out" else 0
     last = len(cycles) * 2 // 3 if part == "tuned" else len(cycles)
-    figures: dict[str, list[dict[str, float]]] = {name: [] for name in (*METHODS, "optimum")}
+    figures: dict[str, list[dict[str, float]]] = {name: [] for name in (*METHODS, "toolkit", "optimum")}
     predicted: list[tuple[float, bool]] = []
-    ledger, model = Ledger(), Model(Ledger())
+    training = Training()
     for index, cycle in enumerate(cycles[:last]):
         if index % RETRAIN_EVERY == 0:
-            model = train(cycles[:index])
-        model.ledger = ledger
-        if index >= first and any(one.failed for one in cycle):
-            for name, method in METHODS.items():
-                scores = method(ledger, cycle, model)
-                for seed in range(seeds):
-                    chance = random.Random(f"{seed}-{index}")
-                    order = sorted(cycle, key=lambda one: (-scores[one.test], chance.random()))
-                    figures[name].append(measure(order))
-            figures["optimum"].append(measure(optimum(cycle)))
+            model = training.model()
         if index >= first:
-            chances = {
-                one.test: one.probability for one in model.predict({one.test: one.duration for one in cycle})
-            }
-            predicted += [(chances[one.test], one.failed) for one in cycle]
-        ledger.learn([(one.test, one.failed, one.duration) for one in cycle])
+            offered = random.Random(f"offered-{index}").sample(cycle, len(cycle))
+            found = {one.test: one for one in model.predict({one.test: one.duration for one in offered})}
+            predicted += [(found[one.test].probability, one.failed) for one in cycle]
+            if any(one.failed for one in cycle):
+                for name, scores in scored(training.ledger, offered, found).items():
+                    for seed in range(seeds):
+                        chance = random.Random(f"{seed}-{index}")
+                        order = sorted(cycle, key=lambda one: (-scores[one.test], chance.random()))
+                        figures[name].append(measure(order))
+                figures["optimum"].append(measure(optimum(cycle)))
+        training.learn(cycle)
     return {
         "methods": {name: dict(_means(rows)) for name, rows in figures.items()},
         "calibration": calibration(predicted),
-        "last cycle": {"kept outcomes": KEPT, "tests": len(ledger.tests)},
+        "last cycle": {"kept outcomes": KEPT, "tests": len(training.ledger.tests)},
     }
+
+
+def scored(ledger: Ledger, cycle: Cycle, found: dict[NodeId, Prediction]) -> dict[str, Scores]:
+    """Score the tests of a cycle by each method; higher runs earlier."""
+    scores = {name: method(ledger, cycle) for name, method in METHODS.items()}
+    return scores | {"toolkit": {test: one.priority for test, one in found.items()}}
 
 
 def _means(rows: list[dict[str, float]]) -> Iterator[tuple[str, float]]:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from toolkit.analysis.likelihood import Ledger
-from toolkit.analysis.prediction import MIN_RUNS, Model, Result, train
+from toolkit.analysis.prediction import MIN_RUNS, Model, Result, _mean_ranks, _rows, train
 from toolkit.errors import MissingExtra
 from toolkit.records import NodeId
 
@@ -76,3 +76,30 @@ def test_training_is_reproducible() -> None:
     """The same history gives the same numbers."""
     tests = {NodeId(f"t{index}"): 1.0 for index in range(10)}
     assert train(runs(40)).predict(tests) == train(runs(40)).predict(tests)
+
+
+def test_equal_tests_share_a_rank() -> None:
+    """The order in which results were recorded knows what failed: it must not leak through ties."""
+    assert _mean_ranks([3.0, 1.0, 3.0, 7.0, 1.0]).tolist() == [2.5, 0.5, 2.5, 4.0, 0.5]
+
+
+@pytest.mark.parametrize("kind", ["reversed", "shuffled"])
+def test_a_prediction_does_not_depend_on_the_order_of_the_tests(kind: str) -> None:
+    """Whoever is given first is neither suspected nor spared: new and known tests, many of them tied."""
+    learned = train(runs(30))
+    assert learned.trained
+    tests = {NodeId(f"{name}{index}"): 1.0 for index in range(10) for name in ("new", "t", "later")}
+    order = list(tests)
+    random.Random(3).shuffle(order) if kind == "shuffled" else order.reverse()
+    assert learned.predict(dict.fromkeys(order, 1.0)) == learned.predict(tests)
+
+
+def test_a_test_that_ran_again_in_a_run_competes_once() -> None:
+    """Runs that repeat what failed do not make its rivals many: both of its results have the same row."""
+    ledger = Ledger()
+    ledger.learn([(NodeId(name), name == "a", 1.0) for name in "abc"])
+    once = [Result(test=NodeId(name), failed=name == "a") for name in "abc"]
+    again = _rows(ledger, [*once, Result(test=NodeId("a"), failed=False)])
+    assert again.features[3].tolist() == again.features[0].tolist()
+    assert again.features[:3].tolist() == _rows(ledger, once).features.tolist()
+    assert again.failed == (True, False, False, False)

@@ -2,9 +2,10 @@
 
 Two stages. The first is :mod:`toolkit.analysis.likelihood`, which needs no training. The second is a
 correction by extremely randomized trees (Geurts, Ernst and Wehenkel 2006; scikit-learn's) learned from
-earlier runs in time order; a run weighs as the square root of its size. Probabilities are
-calibrated with Platt's sigmoid (Platt 1999) on the latest quarter of the runs, on which the trees were
-not trained.
+earlier runs in time order. A test's columns count twice: as they are, and by its rank among the tests of its
+run. Equal tests share a rank, so that nothing depends on the order in which tests are given: results are
+recorded as tests ran, and that order knows what failed. Probabilities are calibrated with Platt's sigmoid
+(Platt 1999) on the latest quarter of the runs, on which the trees were not trained.
 
 With a short history the first stage alone answers, through the same calibration where possible: a
 prediction is never an error. scikit-learn is an optional extra of the control side.
@@ -51,21 +52,8 @@ FEATURES = (
 )
 """Names of a test's own columns, as users read them in the contributing factors."""
 
-RANKED = tuple(
-    FEATURES.index(name)
-    for name in (
-        "failed in the last runs",
-        "failed over a long time",
-        "failure rate of all runs",
-        "failure rate of the tests beside it",
-        "first stage",
-        "duration",
-    )
-)
-"""Columns that also count by their rank within the run: tests compete with those that run beside them."""
-
-TREE_SHARE = 0.15
-"""Weight of the correction in the order: the best of a grid on two thirds of the public IOF/ROL data."""
+TREE_SHARE = 0.3
+"""Weight of the correction in the order, chosen on two thirds of the public IOF/ROL data."""
 MIN_RUNS, MIN_FAILURES = 12, 20
 LISTED, HIGH = 0.3, 0.7
 """Probabilities from which a test is listed, and from which its risk is called high."""
@@ -155,28 +143,46 @@ class Model:
 
 
 def train(runs: Iterable[Sequence[Result]]) -> Model:
-    """Learn from earlier runs, oldest first.
-
-    A row is made of what was known before its run, so nothing is scored with its own outcome. Fewer than
-    12 runs or 20 failures: the first stage alone.
-
-    Raises:
-        MissingExtra: the history is long enough to learn from, but scikit-learn is not installed.
-    """
-    ledger = Ledger()
-    history: list[_Rows] = []
+    """Learn from earlier runs, oldest first; see :class:`Training`."""
+    training = Training()
     for run in runs:
+        training.learn(run)
+    return training.model()
+
+
+class Training:
+    """What was learned so far, run by run: the ledger, and rows to learn from.
+
+    A row is made of what was known before its run, so nothing is scored with its own outcome.
+    """
+
+    def __init__(self) -> None:
+        self.ledger = Ledger()
+        self._history: list[_Rows] = []
+
+    def learn(self, run: Sequence[Result]) -> None:
+        """Take in the next run."""
         if run:
-            history.append(_rows(ledger, run))
-        ledger.learn([(one.test, one.failed, one.duration) for one in run])
-    failures = sum(sum(rows.failed) for rows in history)
-    successes = sum(len(rows.failed) for rows in history) - failures
-    if len(history) < MIN_RUNS or failures < MIN_FAILURES or successes < MIN_FAILURES:
-        return Model(ledger)
-    cut = len(history) * 3 // 4
-    early = _fit_trees(history[:cut])
-    sigmoid = _fit_sigmoid(early, history[cut:]) if early is not None else None
-    return Model(ledger, _fit_trees(history), sigmoid)
+            self._history.append(_rows(self.ledger, run))
+        self.ledger.learn([(one.test, one.failed, one.duration) for one in run])
+
+    def model(self) -> Model:
+        """Fit a model to all runs so far. It shares the ledger: what is learned later, it knows.
+
+        Fewer than 12 runs or 20 failures: the first stage alone.
+
+        Raises:
+            MissingExtra: the history is long enough to learn from, but scikit-learn is not installed.
+        """
+        history = self._history
+        failures = sum(sum(rows.failed) for rows in history)
+        successes = sum(len(rows.failed) for rows in history) - failures
+        if len(history) < MIN_RUNS or failures < MIN_FAILURES or successes < MIN_FAILURES:
+            return Model(self.ledger)
+        cut = len(history) * 3 // 4
+        early = _fit_trees(history[:cut])
+        sigmoid = _fit_sigmoid(early, history[cut:]) if early is not None else None
+        return Model(self.ledger, _fit_trees(history), sigmoid)
 
 
 class _Rows(msgspec.Struct, frozen=True):
@@ -188,10 +194,15 @@ class _Rows(msgspec.Struct, frozen=True):
 
 
 def _rows(ledger: Ledger, run: Sequence[Result]) -> _Rows:
-    stage_one = ledger.rank({one.test: one.duration for one in run})
-    rows = [_row(ledger, one.test, stage_one[one.test], one.duration, one.touched) for one in run]
+    """Make the rows of a run; a test that ran again in it competes once, as in a prediction."""
+    tests = {one.test: one for one in run}
+    stage_one = ledger.rank({test: one.duration for test, one in tests.items()})
+    table = with_ranks(
+        [_row(ledger, test, stage_one[test], one.duration, one.touched) for test, one in tests.items()]
+    )
+    place = {test: number for number, test in enumerate(tests)}
     return _Rows(
-        with_ranks(rows),
+        table[[place[one.test] for one in run]],
         tuple(stage_one[one.test].probability for one in run),
         tuple(one.failed for one in run),
     )
@@ -225,18 +236,25 @@ def _row(ledger: Ledger, test: NodeId, stage_one: Likelihood, duration: float, t
 
 
 def with_ranks(rows: Sequence[Sequence[float]]) -> Any:
-    """Add what a test is among those of its run: ranks, and the size and spread of the run.
+    """Add what a test is among those of its run: its rank in each column, and the size and spread of the run.
 
     Returns:
-        An array of shape (tests, columns of a row + ranked columns + 4).
+        An array of shape (tests, twice the columns of a row + 4); the ranks are 0 … 1.
     """
     np = _numpy()
     table = np.asarray(rows, dtype=float)
     tests = len(table)
-    ranks = table[:, RANKED].argsort(axis=0, kind="stable").argsort(axis=0, kind="stable")
+    ranks = np.column_stack([_mean_ranks(column) for column in table.T])
     first = table[:, FEATURES.index("first stage")]
     of_run = np.tile([math.log(tests), table[:, FEATURES.index("new test")].mean(), first.std()], (tests, 1))
     return np.hstack([table, ranks / max(1, tests - 1), of_run, (first - first.mean()).reshape(-1, 1)])
+
+
+def _mean_ranks(column: Any) -> Any:
+    """Rank from 0; equal values share the mean of their ranks."""
+    np = _numpy()
+    _, place, counts = np.unique(column, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts + 1) / 2)[place]
 
 
 def _numpy() -> Any:
@@ -261,9 +279,8 @@ def _fit_trees(history: Sequence[_Rows]) -> Any:
     outcomes = [failed for rows in history for failed in rows.failed]
     if len(set(outcomes)) == 1:
         return None
-    weights = [1 / math.sqrt(len(rows.failed)) for rows in history for _ in rows.failed]
     trees = ExtraTreesClassifier(n_estimators=200, min_samples_leaf=15, max_features=0.5, random_state=0)
-    return trees.fit(_numpy().vstack([rows.features for rows in history]), outcomes, sample_weight=weights)
+    return trees.fit(_numpy().vstack([rows.features for rows in history]), outcomes)
 
 
 def _fit_sigmoid(trees: Any, history: Sequence[_Rows]) -> tuple[float, float] | None:
