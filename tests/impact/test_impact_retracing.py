@@ -340,8 +340,153 @@ WAYS = {
             import late_{n}
             return late_{n}.VALUE
     """,
+    "copied": """
+        class Copied_{n}:
+            def __init__(self): self._value, self._other = None, {{}}
+            def value(self):
+                if self._value is None:
+                    self._value = leaf_{k}()
+                return self._value
+            def other(self):
+                if 1 not in self._other:
+                    self._other[1] = leaf_{k}()
+                return self._other[1]
+        COPIED_{n} = Copied_{n}()
+        def use_{n}():
+            made = copy.deepcopy(COPIED_{n}) if COPIED_{n}._other else COPIED_{n}
+            return made.value() if made.other() == {k} else None
+    """,
+    "handed on": """
+        class Handed_{n}:
+            def __init__(self, value): self._value = value
+            def value(self):
+                if not self._value:
+                    self._value = [leaf_{k}()]
+                return self._value[0]
+        HANDED_{n} = Handed_{n}([])
+        def use_{n}():
+            made = Handed_{n}(HANDED_{n}._value) if HANDED_{n}._value else HANDED_{n}
+            return made.value()
+    """,
+    "flag": """
+        class Flag_{n}:
+            _dirty = True
+            def value(self):
+                if self._dirty:
+                    self._value = leaf_{k}()
+                    self._dirty = False
+                return self._value
+        FLAG_{n} = Flag_{n}()
+        def use_{n}(): return FLAG_{n}.value()
+    """,
+    "asked before": """
+        class Asked_{n}:
+            _value = None
+            def ask(self): return self._value
+            def value(self):
+                found = self.ask()
+                if found is not None:
+                    return found
+                if self._value is None:
+                    self._value = leaf_{k}()
+                return self._value
+        ASKED_{n} = Asked_{n}()
+        def use_{n}(): return ASKED_{n}.value()
+    """,
+    "of the class": """
+        class Wide_{n}:
+            kept = {{}}
+            def value(self):
+                if {k} not in self.kept:
+                    self.kept[{k}] = leaf_{k}()
+                return self.kept[{k}]
+        def use_{n}(): return Wide_{n}().value()
+    """,
+    "shared state": """
+        class Shared_{n}:
+            state = {{}}
+            def __init__(self): self.__dict__ = self.state
+            def value(self):
+                try:
+                    return self.found
+                except AttributeError:
+                    self.found = leaf_{k}()
+                return self.found
+        def use_{n}(): return Shared_{n}().value()
+    """,
+    "inherited": """
+        class Base_{n}:
+            _value = None
+            @classmethod
+            def value(cls):
+                if cls._value is None:
+                    cls._value = leaf_{k}()
+                return cls._value
+        def use_{n}(): Base_{n}.value(); return type("Derived", (Base_{n},), {{}}).value()
+    """,
+    "stand-in": """
+        class Real_{n}:
+            _value = None
+        class StandIn_{n}:
+            def __init__(self, real): self.__dict__["real"] = real
+            def __getattr__(self, name): return getattr(self.real, name)
+            def __setattr__(self, name, value): setattr(self.real, name, value)
+            def value(self):
+                if self._value is None:
+                    self._value = leaf_{k}()
+                return self._value
+        REAL_{n} = Real_{n}()
+        def use_{n}(): return StandIn_{n}(REAL_{n}).value()
+    """,
+    "local": """
+        class Box_{n}:
+            __slots__ = ("value",)
+        BOX_{n} = Box_{n}()
+        BOX_{n}.value = None
+        def box_{n}(): return BOX_{n}
+        def use_{n}():
+            box = box_{n}()
+            if box.value is None:
+                box.value = leaf_{k}()
+            return box.value
+    """,
+    "left early": """
+        class Early_{n}:
+            def __init__(self): self.value = None
+        EARLY_{n} = Early_{n}()
+        def early_{n}(): return EARLY_{n}
+        def peek_{n}(early): return early.value
+        def use_{n}():
+            early = early_{n}()
+            if peek_{n}(early) is not None:
+                return peek_{n}(early)
+            if early.value is None:
+                early.value = leaf_{k}()
+            return early.value
+    """,
+    "given": """
+        GIVEN_{n} = {{}}
+        def fill_{n}(given):
+            if {k} not in given:
+                given[{k}] = leaf_{k}()
+            return given[{k}]
+        def use_{n}(): return fill_{n}({{}}) and fill_{n}(dict(GIVEN_{n})) or fill_{n}(GIVEN_{n})
+    """,
+    "swapped": """
+        SWAPPED_{n} = {{}}
+        class Swapped_{n}:
+            def __init__(self): self.kept = {{}}
+            def take(self): self.kept = SWAPPED_{n}
+            def value(self):
+                self.take()
+                if {k} not in self.kept:
+                    self.kept[{k}] = leaf_{k}()
+                return self.kept[{k}]
+        def use_{n}(): return Swapped_{n}().value()
+    """,
 }
 HEAD = """
+import copy
 _common = {}
 def common(k):
     if k not in _common:

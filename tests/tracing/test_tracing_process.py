@@ -17,14 +17,14 @@ import pytest
 
 import toolkit.tracing.trail as trail_module
 from toolkit.impact.fingerprints import digest, parse
-from toolkit.impact.keeping import keepers_of
+from toolkit.impact.looking import keepers_of
 from toolkit.impact.trails import read_process
 from toolkit.tracing.borders import Borders
 from toolkit.tracing.functions import BOUNDARY
 from toolkit.tracing.keeping import may_keep, names_a_cache
 from toolkit.tracing.session import TracedProcess
 from toolkit.tracing.trail import TrailWriter, read_trail, unfold
-from toolkit.tracing.windows import ENTRIES, Windows
+from toolkit.tracing.windows import Windows
 
 needs_monitoring = pytest.mark.skipif(sys.version_info < (3, 12), reason="functions are traced from 3.12 on")
 
@@ -481,12 +481,15 @@ def test_what_other_threads_enter_meanwhile_is_no_reason_to_overlook_it(run: Run
 
 
 @needs_monitoring
-def test_of_what_keeps_things_and_is_called_very_often_some_calls_are_not_followed(run: Run) -> None:
+def test_of_what_keeps_things_and_is_called_very_often_some_calls_are_not_followed(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Then it is noted that it may have run whatever ran in the same test."""
+    monkeypatch.setattr("toolkit.tracing.windows.ENTRIES", 1000)
     kept = run.more(KEEPERS)
-    run.test("first", *[lambda: kept.by_hand(1)] * ENTRIES)
+    run.test("first", *[lambda: kept.by_hand(1)] * 1000)
     assert "often" not in run.items("first")
-    run.test("second", *[lambda: kept.by_hand(1)] * (ENTRIES + 1), lambda: kept.by_hand(2))
+    run.test("second", *[lambda: kept.by_hand(1)] * 1001, lambda: kept.by_hand(2))
     assert len(run.items("second")["often"]) == 1
 
 

@@ -10,7 +10,7 @@ What a test depends on is the union of
 """
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import PurePosixPath
 
 from toolkit.impact.fingerprints import Unit, unit_at
@@ -19,7 +19,7 @@ from toolkit.impact.inputs import Input, Windows
 from toolkit.impact.kept import reached
 from toolkit.impact.touching import Interner, Sources, code_inputs, is_above, is_conftest, item_inputs
 from toolkit.impact.touching import touched_input as _touched
-from toolkit.impact.trails import ProcessTrail, Touched
+from toolkit.impact.trails import ProcessTrail, Touched, borrowing_nothing
 
 DROPPED = "what it touched could not be written whole"
 """Why a test depends on everything whose process could not write its trail."""
@@ -179,12 +179,12 @@ class ProcessInputs:
 
     # -- functions ---------------------------------------------------------------------------------------
 
-    def _inputs_of_codes(self, positions: set[int]) -> set[int]:
-        """Inputs of functions, and of what those among them that keep things did not call this time."""
+    def _inputs_of_codes(self, positions: set[int], alone: Collection[int] = ()) -> set[int]:
+        """Inputs of functions, and of what those that keep things did not call this time, but some alone."""
         for position in positions - self._code_numbers.keys():
             self._inputs_of_code(position)
         numbers: set[int] = set().union(*map(self._code_numbers.__getitem__, positions))
-        return numbers.union(*map(self._window, positions & self._keepers))
+        return numbers.union(*map(self._window, (positions & self._keepers).difference(alone)))
 
     def _keeps(self, position: int) -> bool:
         unit = self._unit_of(position)
@@ -260,7 +260,7 @@ class ProcessInputs:
         touched = self.trail.contexts.get(number)
         if touched is None:
             return frozenset()
-        numbers = self._inputs_of_codes(touched.functions)
+        numbers = self._inputs_of_codes(touched.functions, borrowing_nothing(self.trail, number))
         numbers |= item_inputs(touched, self.intern)
         numbers |= self._inputs_of_children(number, touched)
         for used in touched.items.get("uses", ()):

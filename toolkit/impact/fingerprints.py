@@ -20,11 +20,13 @@ from typing import Any
 import msgspec
 
 from toolkit.impact.keeping import Caches, Function, caches_in, first_line, keeps, results_are_kept
+from toolkit.impact.looking import looks_of
+from toolkit.tracing.looks import Look
 
 GONE = "gone"
 """The fingerprint of what does not exist (any more)."""
 
-FORMAT = 5
+FORMAT = 6
 """Counts up when fingerprints of unchanged code change; parsed files are kept under it."""
 
 
@@ -37,6 +39,7 @@ class Unit(msgspec.Struct, frozen=True, array_like=True):
     fingerprint: str
     kept: bool = False  # its results may be kept: later calls do not enter it
     keeps: bool = False  # it may keep what it computes for later calls
+    looks: tuple[Look, ...] | None = None  # where it looks for that; None: not known
 
 
 class ImportedName(msgspec.Struct, frozen=True, array_like=True):
@@ -99,13 +102,15 @@ def _functions(node: ast.AST, prefix: str, caches: Caches, *, in_function: bool)
             continue
         if isinstance(child, Function):
             name = prefix + child.name
+            kept, keeping = not in_function and results_are_kept(child, caches), keeps(child)
             yield Unit(
                 name,
                 first_line(child),
                 child.end_lineno or child.lineno,
                 digest(_function_text(child)),
-                not in_function and results_are_kept(child, caches),
-                keeps(child),
+                kept,
+                keeping,
+                looks_of(child) if keeping and not kept else None,
             )
             yield from _functions(child, f"{name}.<locals>.", caches, in_function=True)
         elif isinstance(child, ast.ClassDef):

@@ -19,26 +19,6 @@ MISSING = frozenset({"AttributeError", "KeyError", "LookupError", "NameError", "
 """Exceptions that tell that something is not there yet."""
 
 
-def keepers_of(content: bytes, among: Collection[int]) -> Collection[int]:
-    """Return which functions of a file keep things, or what they return is kept.
-
-    Args:
-        content: of the file.
-        among: first lines of functions, decorators included; only these are looked at.
-    """
-    try:
-        tree = ast.parse(content)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return among
-    caches = caches_in(tree)
-    functions = {first_line(node): node for node in ast.walk(tree) if isinstance(node, Function)}
-    return {
-        line
-        for line in among
-        if (node := functions.get(line)) is not None and (results_are_kept(node, caches) or keeps(node))
-    }
-
-
 class Caches(NamedTuple):
     """Caches that a module mentions."""
 
@@ -87,18 +67,32 @@ def results_are_kept(function: Function, caches: Caches) -> bool:
 
 def keeps(function: Function) -> bool:
     """Whether the function may keep what it computes for later calls."""
-    own = _own_nodes(function)
+    own = own_nodes(function)
+    return kept_by_name(own) or bool(places_kept(function, own))
+
+
+def kept_by_name(own: Collection[ast.AST]) -> bool:
+    """Whether the nodes of a function say that it keeps things, in places that cannot be told.
+
+    Args:
+        own: from :func:`own_nodes`.
+    """
     if any(isinstance(node, (ast.Global, ast.Nonlocal)) for node in own):
         return True
     mentioned = {node.id for node in own if isinstance(node, ast.Name)}
     mentioned |= {node.attr for node in own if isinstance(node, ast.Attribute)}
-    if not LOADERS.isdisjoint(mentioned) or ("setattr" in mentioned and mentioned & {"hasattr", "getattr"}):
-        return True
-    fresh = _fresh_names(function, own)
-    stored = {place for node in own if (place := _stored_place(node)) and _root(place) not in fresh}
+    return not LOADERS.isdisjoint(mentioned) or (
+        "setattr" in mentioned and not mentioned.isdisjoint({"hasattr", "getattr"})
+    )
+
+
+def places_kept(function: Function, own: Collection[ast.AST]) -> set[str]:
+    """Return the places to which the function stores and at which it also looks."""
+    fresh = fresh_names(function, own)
+    stored = {place for node in own if (place := stored_place(node)) and _root(place) not in fresh}
     looked = {place for node in own for place in _looked_at(node)}
     asked = {node.value for node in own if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    return any(place in looked or place.rpartition(".")[2] in asked for place in stored)
+    return {place for place in stored if place in looked or place.rpartition(".")[2] in asked}
 
 
 def names_in(decorator: ast.expr) -> set[str]:
@@ -115,7 +109,7 @@ def names_in(decorator: ast.expr) -> set[str]:
             return found | ({node.id} if isinstance(node, ast.Name) else set())
 
 
-def _own_nodes(function: Function) -> list[ast.AST]:
+def own_nodes(function: Function) -> list[ast.AST]:
     """Nodes of the body, without nested functions."""
     found: list[ast.AST] = []
     pending: list[ast.AST] = list(function.body)
@@ -127,12 +121,12 @@ def _own_nodes(function: Function) -> list[ast.AST]:
     return found
 
 
-def _place(node: ast.AST) -> str:
+def place_of(node: ast.AST) -> str:
     """Write a name or a chain of attributes: "self.cache"; empty for other expressions."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):
-        inner = _place(node.value)
+        inner = place_of(node.value)
         return f"{inner or '?'}.{node.attr}"
     return ""
 
@@ -143,7 +137,7 @@ def _root(place: str) -> str:
 
 def _reads(node: ast.AST) -> set[str]:
     return {
-        _place(inner)
+        place_of(inner)
         for inner in ast.walk(node)
         if isinstance(inner, (ast.Name, ast.Attribute)) and isinstance(inner.ctx, ast.Load)
     }
@@ -159,9 +153,9 @@ def _looked_at(node: ast.AST) -> set[str]:  # noqa: PLR0911 - one for each form
         case ast.NamedExpr(value=value):
             return _reads(value)
         case ast.Subscript(value=value, ctx=ast.Load()):
-            return {_place(value)}
+            return {place_of(value)}
         case ast.Call(func=ast.Attribute(value=value, attr=attr)) if attr in LOOKING_METHODS:
-            return {_place(value)}
+            return {place_of(value)}
         case ast.Try(body=body, handlers=handlers) if any(_is_missing(handler) for handler in handlers):
             return {place for statement in body for place in _reads(statement)}
         case _:
@@ -177,17 +171,23 @@ def _is_missing(handler: ast.ExceptHandler) -> bool:
     return handler.type is None or not MISSING.isdisjoint(names)
 
 
-def _stored_place(node: ast.AST) -> str:
+def stored_place(node: ast.AST) -> str:
     """Return the place that a node changes: x.y = …, x.y[…] = …, x.y.setdefault(…)."""
-    if isinstance(node, ast.Attribute) and isinstance(node.ctx, (ast.Store, ast.Del)):
-        return _place(node)
-    if isinstance(node, ast.Subscript) and isinstance(node.ctx, (ast.Store, ast.Del)):
-        return _place(node.value)
+    changed = changed_by(node)
+    return "" if changed is None else place_of(changed)
+
+
+def changed_by(node: ast.AST) -> ast.expr | None:
+    """Return the expression whose place a node changes; None: it changes nothing."""
     match node:
+        case ast.Attribute(ctx=ast.Store() | ast.Del()):
+            return node
+        case ast.Subscript(value=value, ctx=ast.Store() | ast.Del()):
+            return value
         case ast.Call(func=ast.Attribute(value=value, attr=attr)) if attr in CHANGING_METHODS:
-            return _place(value)
+            return value
         case _:
-            return ""
+            return None
 
 
 _NEW = (
@@ -203,7 +203,7 @@ _NEW = (
 )
 
 
-def _fresh_names(function: Function, nodes: list[ast.AST]) -> set[str]:
+def fresh_names(function: Function, nodes: Collection[ast.AST]) -> set[str]:
     """Names of local variables that only ever hold things made in this call."""
     values: dict[str, list[ast.expr | None]] = {}
     for node in nodes:
@@ -221,6 +221,7 @@ def _fresh_names(function: Function, nodes: list[ast.AST]) -> set[str]:
         for name, given in values.items()
         if all(value is None or isinstance(value, _NEW) or _is_making_call(value) for value in given)
     }
+    fresh -= _otherwise_bound(nodes)
     given_by = function.args
     fresh |= {item.arg for item in (given_by.vararg, given_by.kwarg) if item is not None}
     parameters = {item.arg for item in [*given_by.args, *given_by.kwonlyargs, *given_by.posonlyargs]}
@@ -229,9 +230,28 @@ def _fresh_names(function: Function, nodes: list[ast.AST]) -> set[str]:
     return fresh - parameters
 
 
+def _otherwise_bound(nodes: Collection[ast.AST]) -> set[str]:
+    """Names that also hold what is imported, gone over, unpacked, or given by a context."""
+    plain = {
+        id(target)
+        for node in nodes
+        if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign))
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+    }
+    names = {
+        node.id
+        for node in nodes
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and id(node) not in plain
+    }
+    imported = (
+        item for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom)) for item in node.names
+    )
+    return names | {(item.asname or item.name).partition(".")[0] for item in imported}
+
+
 def _is_making_call(value: ast.expr) -> bool:
     """Whether it calls a class by its look: ``dict()``, ``Name()``."""
     if not isinstance(value, ast.Call):
         return False
-    name = _place(value.func).rpartition(".")[2]
+    name = place_of(value.func).rpartition(".")[2]
     return name in {"dict", "list", "set", "defaultdict", "deque", "OrderedDict"} or name[:1].isupper()

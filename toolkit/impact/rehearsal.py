@@ -24,7 +24,7 @@ from toolkit.tracing.trail import SUFFIX
 
 SCRIPT = """
 import importlib, sys
-from toolkit.impact.keeping import keepers_of
+from toolkit.impact.looking import keepers_of
 from toolkit.tracing.session import TracedProcess
 traced = TracedProcess(sys.argv[1], sys.argv[2], "rehearsal", children=False, keepers_of=keepers_of)
 for name in sys.argv[3:]:

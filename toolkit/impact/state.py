@@ -13,17 +13,17 @@ import msgspec
 
 from toolkit.impact.fingerprints import FORMAT, GONE, NotPython, Source, digest, parse
 from toolkit.impact.inputs import Input, Kind
-from toolkit.impact.keeping import keepers_of
+from toolkit.impact.looking import keepers_of
 from toolkit.impact.tree import Tree
+from toolkit.tracing import keeping
 from toolkit.tracing.borders import OUTSIDE
-from toolkit.tracing.keeping import KeepersOf
 
 PYTHON_SUFFIXES = frozenset({"", ".py", ".pyw"})
 """Only files named so are cut into units, where they are Python; of all others the content counts."""
 
 
-Keepers = dict[str, list[int]]
-"""Hash of a file → first lines of the functions in it that keep things for later calls."""
+Keepers = dict[str, keeping.Keepers]
+"""Hash of a file → the functions in it that keep things for later calls."""
 
 
 class Cache(Protocol):
@@ -107,7 +107,7 @@ class ProjectState:
     def keepers(self) -> Keepers:
         """Return the functions that keep things, in the files that were cut into units so far."""
         return {
-            self.content(path): [unit.first for unit in source.units if unit.keeps or unit.kept]
+            self.content(path): {unit.first: unit.looks for unit in source.units if unit.keeps or unit.kept}
             for path, source in self._sources.items()
             if source is not None
         }
@@ -158,10 +158,10 @@ class ProjectState:
         return self._everything
 
 
-def keepers_among(known: Keepers) -> KeepersOf:
+def keepers_among(known: Keepers) -> keeping.KeepersOf:
     """Return a way to tell which functions keep things; files that are not known are parsed."""
 
-    def of(content: bytes, among: Collection[int]) -> Collection[int]:
+    def of(content: bytes, among: Collection[int]) -> keeping.Keepers:
         found = known.get(digest(content))
         return keepers_of(content, among) if found is None else found
 

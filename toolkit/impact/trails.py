@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from toolkit.records import NodeId, Outcome
-from toolkit.tracing.tracer import OFTEN
+from toolkit.tracing.tracer import FOUND, OFTEN
 from toolkit.tracing.trail import DROPPED, SUFFIX, mark_beside, read_trail, unfold
 
 
@@ -36,6 +36,7 @@ class ProcessTrail:
     codes: dict[int, tuple[str, str, int]] = field(default_factory=dict)
     calls: dict[int, set[int]] = field(default_factory=dict)
     often: dict[int, list[int]] = field(default_factory=dict)  # function → contexts with calls not followed
+    looking: set[int] = field(default_factory=set)  # functions of which it is known when they find something
     call_items: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
     modules: list[tuple[str, str, int]] = field(default_factory=list)  # name, path, context of its import
     early: list[tuple[str, str]] = field(default_factory=list)
@@ -111,6 +112,7 @@ _TAKE: dict[str, Callable[..., object]] = {
     "module": lambda trail, name, path, number: trail.modules.append((name, path, number)),
     "file": lambda trail, path, content: trail.files.setdefault(path, content),
     "code": lambda trail, index, path, name, line: trail.codes.setdefault(index, (path, name, line)),
+    "looks": lambda trail, position: trail.looking.add(position),
     "calls": _take_calls,
     "touch": _take_touch,
     "begin": _take_begin,
@@ -123,6 +125,25 @@ _TAKE: dict[str, Callable[..., object]] = {
     "end": lambda _trail: None,
 }
 """Kind of line → what it does; see ``toolkit.tracing.trail``."""
+
+
+def borrowing_nothing(trail: ProcessTrail, number: int) -> set[int]:
+    """Return functions that keep things, but found nothing in a context that others had kept.
+
+    While a module is imported, it may be its import that is credited with what a test finds: both count.
+    """
+    if trail.contexts[number].kind not in {"test", "fixture"}:
+        return set()
+    found: set[int] = set()
+    pending, seen = [number], {number}
+    while pending:
+        touched = trail.contexts[pending.pop()]
+        found.update(map(int, touched.items.get(FOUND, ())))
+        used = {int(item) for item in touched.items.get("uses", ())} & trail.contexts.keys()
+        new = {other for other in used - seen if trail.contexts[other].kind == "import"}
+        seen |= new
+        pending.extend(new)
+    return trail.looking - found
 
 
 def read_trails(folder: Path) -> list[ProcessTrail]:

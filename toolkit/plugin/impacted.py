@@ -23,6 +23,7 @@ from toolkit.plugin.covering import CoverageKeeper
 from toolkit.plugin.garbage import uncollected
 from toolkit.plugin.recording import identity
 from toolkit.records import NodeId
+from toolkit.tracing.keeping import Keepers
 
 if TYPE_CHECKING:
     from toolkit.impact.policy import Track
@@ -42,7 +43,7 @@ class RunPlan(msgspec.Struct, frozen=True):
 
     left_out: frozenset[NodeId] = frozenset()
     deselect: bool = True
-    keepers: dict[str, list[int]] = {}
+    keepers: dict[str, Keepers] = {}
     untraced: frozenset[NodeId] = frozenset()
 
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from threading import get_ident
 from types import CodeType, FrameType
 
+from toolkit.tracing.looks import ENTERING, LEAVING, Look, Looks
 from toolkit.tracing.windows import Windows
 
 INSTRUCTIONS_PER_CALLBACK = 40
@@ -61,6 +62,7 @@ class FunctionMonitor:
         self._keepers: set[int] = set()  # keys
         self._patient: set[int] = set()  # keys of functions with more entries allowed than is usual
         self.windows = Windows()
+        self.looks = Looks()
         self._entered = entered
         self._module_done = module_done
         self._returning: set[int] = set()  # keys of the code objects of modules that are being imported
@@ -92,6 +94,7 @@ class FunctionMonitor:
             events.PY_YIELD: self._left_keeper,
             events.PY_UNWIND: self._left_keeper,
             events.PY_THROW: self._resumed_keeper,
+            events.LINE: self._line,
         }
 
     def listen(self, wanted: bool) -> None:
@@ -158,8 +161,10 @@ class FunctionMonitor:
     def _begin_window(self, key: int) -> bool:
         """At an entry of a function that keeps things: from here on, all functions count as new."""
         position = self._positions[key]
+        self._look(position, ENTERING, sys._getframe(2))
         followed = self.windows.begin(position)
         if followed is False:
+            self.looks.find(position)
             return False
         if followed and self._left:
             for code in self._drain():
@@ -172,6 +177,7 @@ class FunctionMonitor:
         """A function yielded or raised."""
         key = _key(code)
         if key in self._keepers:
+            self._look(self._positions[key], LEAVING, sys._getframe(1))
             self.windows.end(self._positions[key])
 
     def _resumed_keeper(self, code: CodeType, _offset: int, _error: object) -> None:
@@ -183,11 +189,25 @@ class FunctionMonitor:
     def _returned(self, code: CodeType, _offset: int, _value: object) -> object:
         key = _key(code)
         if key in self._keepers:
+            self._look(self._positions[key], LEAVING, sys._getframe(1))
             self.windows.end(self._positions[key])
             return None
         self._returning.discard(key)
         self._module_done(code)
         return sys.monitoring.DISABLE
+
+    def _line(self, code: CodeType, line: int) -> object:
+        """A line of a function that keeps things is about to be executed."""
+        looks = self._look(self._positions[_key(code)], line, sys._getframe(1))
+        return None if looks else sys.monitoring.DISABLE
+
+    def _look(self, position: int, line: int, frame: FrameType) -> bool:
+        """Look where a function does, just before it does; return whether it looks there."""
+        try:
+            return self.looks.at(position, line, frame)
+        except Exception:  # noqa: BLE001 - whatever it is, the test must not see it
+            self.looks.find(position)
+            return True
 
     def watch_return(self, code: CodeType) -> None:
         """Report when a module's code returns."""
@@ -215,12 +235,14 @@ class FunctionMonitor:
                 sys.monitoring.set_local_events(self._tool, item, self._events)
         return new
 
-    def follow(self, keepers: Iterable[CodeType]) -> None:
-        """Note what runs in calls of functions that keep things; they are watched already."""
+    def follow(self, keepers: Iterable[tuple[CodeType, Iterable[Look] | None]]) -> None:
+        """Note what runs in calls of functions that keep things, and their looks; all are watched already."""
         if self._tool is None:
             return
-        for code in keepers:
+        for code, looks in keepers:
             self._keepers.add(_key(code))
+            if looks is not None:
+                self.looks.plan(self._positions[_key(code)], looks)
             sys.monitoring.set_local_events(self._tool, code, self._events_of(code))
         if self._keepers:  # these two events cannot be had for single functions
             events = sys.monitoring.events
@@ -273,7 +295,8 @@ class FunctionMonitor:
         key = _key(code)
         events = sys.monitoring.events
         if key in self._keepers:
-            return self._events | events.PY_RETURN | events.PY_YIELD
+            looking = events.LINE if self._positions[key] in self.looks.plans else 0
+            return self._events | events.PY_RETURN | events.PY_YIELD | looking
         return self._events | events.PY_RETURN if key in self._returning else self._events
 
     def forget(self) -> None:

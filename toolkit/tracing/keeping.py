@@ -10,7 +10,12 @@ import re
 from collections.abc import Callable, Collection, Iterable
 from types import CodeType
 
-KeepersOf = Callable[[bytes, Collection[int]], Collection[int]]
+from toolkit.tracing.looks import Look
+
+Keepers = dict[int, tuple[Look, ...] | None]
+"""First lines of functions that keep things → where they look for them; None: not known."""
+
+KeepersOf = Callable[[bytes, Collection[int]], Keepers]
 """Text of a file, first lines of functions in it → of those that keep things for later calls."""
 
 KEEPING = re.compile(r"cache|memo|once|lazy|singleton|reify|persist", re.IGNORECASE)
@@ -50,15 +55,17 @@ def candidates(codes: Iterable[CodeType]) -> dict[str, list[CodeType]]:
     return found
 
 
-def keepers_among(filename: str, codes: Iterable[CodeType], keepers_of: KeepersOf) -> list[CodeType]:
-    """Return the functions of a file that keep things; all that may, where the file cannot be read."""
+def keepers_among(
+    filename: str, codes: Iterable[CodeType], keepers_of: KeepersOf
+) -> list[tuple[CodeType, tuple[Look, ...] | None]]:
+    """Return the functions of a file that keep things, with their looks; all that may, if it is not read."""
     codes = list(codes)
     try:
         with io.FileIO(filename) as stream:
-            lines = keepers_of(stream.readall(), {code.co_firstlineno for code in codes})
+            found = keepers_of(stream.readall(), {code.co_firstlineno for code in codes})
     except OSError:
-        return codes
-    return [code for code in codes if code.co_firstlineno in lines]
+        return [(code, None) for code in codes]
+    return [(code, found[code.co_firstlineno]) for code in codes if code.co_firstlineno in found]
 
 
 def may_keep(code: CodeType) -> bool:

@@ -25,6 +25,9 @@ OUTER = frozenset({"session", "collection"})
 OFTEN = "often"
 """Kind of item: a keeping function, not all of whose calls in the context were followed."""
 
+FOUND = "found"
+"""Kind of item: a keeping function that found something, which another context may have kept."""
+
 KEPT = frozenset({"file", "folder", "absent", "variable", "everything"})
 """Kinds of items that are noted with functions: what was made of them may be kept."""
 
@@ -141,6 +144,8 @@ class Tracer:
         context.functions |= self.functions.take()
         for position in self.functions.windows.take_often():
             context.add(OFTEN, str(position))
+        for position in self.functions.looks.take():
+            context.add(FOUND, str(position))
 
     def _tell_switch(self) -> None:
         self.functions.listen(self._stack[-1].traced)
@@ -209,6 +214,7 @@ class Tracer:
                 position = self.functions.position(walk.f_code)
                 if position is not None and position != BOUNDARY:
                     context.functions.add(position)
+                    context.add(FOUND, str(position))
                 walk = walk.f_back
 
     # -- functions ---------------------------------------------------------------------------------------
@@ -363,6 +369,8 @@ class Tracer:
                 code = self.functions.codes[position]
                 path = self.borders.relative(code.co_filename)
                 lines.append(["code", position, path, code.co_qualname, code.co_firstlineno])
+                if position in self.functions.looks.plans:
+                    lines.append(["looks", position])
         return lines
 
     def _write_now(self, position: int) -> None:

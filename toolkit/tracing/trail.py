@@ -9,6 +9,7 @@ One file per process, ``<folder>/<name>.trail``; each line is a JSON array whose
 ``file``    path, hash of its content when it was first used
 ``code``    index, path, qualified name, first line: a function of the project that was entered
 ``calls``   index of a function, indexes of functions it was seen to call, files it opened, modules it loaded
+``looks``   index of a function whose looks at what it keeps are followed
 ``touch``   context number, kind, name, what it touched, functions; several lines of one context add up
 ``begin``   a test begins: node id, whether it is traced
 ``result``  it ended: node id, outcome, seconds

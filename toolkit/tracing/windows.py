@@ -7,7 +7,7 @@ entered while a keeping function is running is noted with that function, at any 
 from collections.abc import Iterable
 from threading import get_ident
 
-ENTRIES = 1000
+ENTRIES = 100_000
 """So many calls of a keeping function are followed in one context; a later one may have run all that ran."""
 
 
