@@ -27,6 +27,7 @@
     tree          files on disk, or as they were at a commit
     fingerprints  functions, module levels and files as short hashes
     keeping       functions that keep things for later calls
+    looking       where these look for what they keep
     inputs        the vocabulary: Input, CaseRecord
 
 A test that is not known, or whose dependencies are in doubt, is selected.

@@ -8,6 +8,7 @@ start.
     tracer      the stack of contexts (test, shared fixture, import, collection) and what each one touched
     functions   functions entered, by sys.monitoring (Python >= 3.12)
     windows     what runs in calls of functions that keep things for later ones
+    looks       whether these find something that was kept for them
     keeping     functions that may keep things, as their code objects tell
     threads     what the threads of the process are at
     audit       files, folders, imports and child processes, by an audit hook

@@ -36,6 +36,7 @@ _FALSE = (type(None), bool, int, float, str, bytes, tuple, *_CONTAINERS)
 _PLAIN = tuple(
     kind.__dict__["__getattribute__"]
     for kind in (object, dict, list, set, tuple, str, int, float, BaseException)
+    if "__getattribute__" in kind.__dict__
 )
 _mro = type.__dict__["__mro__"].__get__
 _entries = type.__dict__["__dict__"].__get__
