@@ -1,6 +1,6 @@
 """What caches cost selection: every function of a project taken as changed once, from one recorded run.
 
-Functions that look like caches lend what ran in them, in any test, to other tests. Three rules are compared, by
+Functions that look like caches lend what ran in them, in any test, to others. Three rules are compared by
 the share of tests that would run after a change of each function:
 
 * ``enters``: whoever enters such a function borrows from it;

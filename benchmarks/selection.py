@@ -2,7 +2,8 @@
 
 Every mutant is one small edit of a project. Three runs follow on the edited tree: the whole suite, a run
 with ``--impacted`` and one with ``--testmon``, the latter two from the state recorded on the unedited tree.
-A test that fails in the whole suite (and did not before) and is not run by a selection is a miss.
+A test that fails in the whole suite, again when that is repeated, but not before, and that a selection leaves
+out is a miss.
 
 A replay walks through the commits of a clone's main line. Each is measured forwards: a test whose outcome
 differs from that before the commit, or that is new, and that is not run is a miss. And backwards, since
@@ -83,6 +84,7 @@ class Row:
     needed: int | None = None  # tests that enter the changed function; None: not a function, or not known
     selected: dict[str, int] = field(default_factory=dict)
     missed: dict[str, list[str]] = field(default_factory=dict)
+    unstable: list[str] = field(default_factory=list)  # failed once, and not again on the same tree
     seconds: dict[str, float] = field(default_factory=dict)
     broken: dict[str, bool] = field(default_factory=dict)
 
@@ -240,7 +242,18 @@ def measure(project: Project, kind: str, where: str, before: Ran) -> tuple[Row, 
         row.seconds[tool] = round(ran.seconds, 3)
         row.broken[tool] = ran.broken
         row.missed[tool] = sorted(must - set(ran.results))
+    leave_out_unstable(project, row, failing)
     return row, whole
+
+
+def leave_out_unstable(project: Project, row: Row, failing: set[str]) -> None:
+    """Run everything again after a miss: a test that passes now did not fail because of the edit."""
+    doubtful = failing.intersection(test for missed in row.missed.values() for test in missed)
+    if doubtful:
+        row.unstable = sorted(doubtful - project.run("whole").failing)
+        row.failing -= len(row.unstable)
+        row.must -= len(row.unstable)
+        row.missed = {tool: sorted(set(found) - set(row.unstable)) for tool, found in row.missed.items()}
 
 
 def differing(before: Ran, whole: Ran) -> set[str]:
@@ -320,6 +333,7 @@ def summary(rows: list[Row], tool: str) -> dict[str, float]:
         "failing tests": sum(row.failing for row in rows),
         "tests that had to run": must,
         "missed": missed,
+        "unstable tests": sum(len(row.unstable) for row in rows),
         "edits with a miss": sum(bool(row.missed[tool]) for row in rows),
         "runs with an internal error": sum(row.broken[tool] for row in rows),
         "recall": round(1 - missed / must, 4) if must else 1.0,
