@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from toolkit.records import NodeId, Outcome
-from toolkit.tracing.tracer import FOUND, OFTEN
+from toolkit.tracing.looks import FOUND
 from toolkit.tracing.trail import DROPPED, SUFFIX, mark_beside, read_trail, unfold
+from toolkit.tracing.windows import OFTEN
 
 
 @dataclass(slots=True, kw_only=True)

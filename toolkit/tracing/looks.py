@@ -13,6 +13,9 @@ from types import FrameType, MemberDescriptorType
 from typing import Any
 from weakref import ref
 
+FOUND = "found"
+"""Kind of item in a trail: a keeping function that found something, which another context may have kept."""
+
 Look = tuple[int, str, str]
 """Line, place that it reads ("self.cache"), and what is found there when nothing is kept: one of those below.
 

@@ -16,17 +16,13 @@ from typing import Any
 from toolkit.tracing.borders import Borders
 from toolkit.tracing.functions import BOUNDARY, FunctionMonitor
 from toolkit.tracing.keeping import KeepersOf, candidates, keepers_among
+from toolkit.tracing.looks import FOUND
 from toolkit.tracing.threads import is_running, others_at_work
 from toolkit.tracing.trail import TrailWriter, content_digest
+from toolkit.tracing.windows import OFTEN
 
 OUTER = frozenset({"session", "collection"})
 """Kinds of contexts in which mostly pytest itself is at work."""
-
-OFTEN = "often"
-"""Kind of item: a keeping function, not all of whose calls in the context were followed."""
-
-FOUND = "found"
-"""Kind of item: a keeping function that found something, which another context may have kept."""
 
 KEPT = frozenset({"file", "folder", "absent", "variable", "everything"})
 """Kinds of items that are noted with functions: what was made of them may be kept."""

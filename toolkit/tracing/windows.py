@@ -10,6 +10,9 @@ from threading import get_ident
 ENTRIES = 100_000
 """So many calls of a keeping function are followed in one context; a later one may have run all that ran."""
 
+OFTEN = "often"
+"""Kind of item in a trail: a keeping function, not all of whose calls in the context were followed."""
+
 
 class Windows:
     """Which functions ran in calls of which keeping ones. Functions are told by their positions."""
