@@ -4,7 +4,7 @@ import gc
 import mmap
 import os
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -14,7 +14,7 @@ from toolkit.tracing.borders import Borders
 from toolkit.tracing.children import child_name, is_running
 from toolkit.tracing.copies import installed_copies
 from toolkit.tracing.environ import EnvironWatch
-from toolkit.tracing.keeping import KeepersOf
+from toolkit.tracing.keeping import Keepers, KeepersOf
 from toolkit.tracing.tracer import Context, Tracer
 from toolkit.tracing.trail import SUFFIX, TrailWriter, read_trail
 
@@ -50,7 +50,7 @@ class TracedProcess:
         immediate: bool = False,
         parent: tuple[str, int] | None = None,
         keepers_of: KeepersOf | None = None,
-        known_keepers: Mapping[str, Collection[int]] | None = None,
+        known_keepers: Mapping[str, Keepers] | None = None,
     ) -> None:
         os.makedirs(folder, exist_ok=True)
         self.name = name

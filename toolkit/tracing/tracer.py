@@ -9,13 +9,13 @@ What fills caches is noted as well, see ``toolkit.tracing.windows``.
 
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import CodeType, FrameType
 from typing import Any
 
 from toolkit.tracing.borders import Borders
 from toolkit.tracing.functions import BOUNDARY, FunctionMonitor
-from toolkit.tracing.keeping import KeepersOf, candidates, keepers_among
+from toolkit.tracing.keeping import Keepers, KeepersOf, candidates, keepers_among
 from toolkit.tracing.looks import FOUND
 from toolkit.tracing.threads import is_running, others_at_work
 from toolkit.tracing.trail import TrailWriter, content_digest
@@ -57,7 +57,7 @@ class Tracer:
         immediate: write every first touch at once, because this process may end without warning (a child
             process); then a function is noted once per process.
         keepers_of: tells which functions of a file keep things for later calls; None: nobody does.
-        known_keepers: hash of a file → first lines of these functions, for files that need not be read.
+        known_keepers: hash of a file → these functions, for files that need not be read.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Tracer:
         immediate: bool = False,
         parent: tuple[str, int] | None = None,
         keepers_of: KeepersOf | None = None,
-        known_keepers: Mapping[str, Collection[int]] | None = None,
+        known_keepers: Mapping[str, Keepers] | None = None,
     ) -> None:
         self.borders = borders
         self.trail = trail
@@ -230,15 +230,14 @@ class Tracer:
         else:
             self.watch([code])
 
-    def watch(self, codes: Iterable[CodeType], lines: Collection[int] | None = None) -> None:
-        """Watch code objects and those in them; find those that keep things, or know their lines."""
+    def watch(self, codes: Iterable[CodeType], known: Keepers | None = None) -> None:
+        """Watch code objects and those in them; find those that keep things, unless they are known."""
         new = [item for code in codes for item in self.functions.watch(code, self._belongs)]
         if self._keepers_of is None or not self.functions.active:
             return
-        if lines is not None:
-            self.functions.follow(
-                code for code in new if code.co_firstlineno in lines and code.co_name != "<module>"
-            )
+        if known is not None:
+            keepers = [code for code in new if code.co_firstlineno in known and code.co_name != "<module>"]
+            self.functions.follow((code, known[code.co_firstlineno]) for code in keepers)
             return
         for filename, among in candidates(new).items():
             self.functions.follow(keepers_among(filename, among, self._keepers_of))
