@@ -328,7 +328,7 @@ def test_functions_that_keep_things_need_not_be_looked_for_in_a_known_file(
         asked.append(content)
         return keepers_of(content, among)
 
-    known = {digest(text): [unit.first for unit in parse(text.encode()).units if unit.keeps]}
+    known = {digest(text): {unit.first: unit.looks for unit in parse(text.encode()).units if unit.keeps}}
     folder = tmp_path / "trails"
     process = TracedProcess(
         str(tmp_path), str(folder), "main", children=False, keepers_of=of, known_keepers=known
