@@ -77,6 +77,15 @@ def test_the_latest_results_are_those_of_the_kept_rows(
             assert durations == pytest.approx(known[test].durations)
 
 
+def test_what_tests_need_is_known_although_the_newest_runs_selected_the_same_few(history: History) -> None:
+    """Two runs of one test say nothing of the others, and must not end the search."""
+    some = [NodeId(f"a.py::t{number}") for number in range(5)]
+    history.import_run(made_run(0, dict.fromkeys([*some, A], "p")))
+    for index in (1, 2, 3):
+        history.import_run(made_run(index, {A: "p"}))
+    assert set(history.usage()) == {*some, A}
+
+
 DAMAGE = {
     "1 attempts of unknown tests": "DELETE FROM tests WHERE node = 'b.py::b'",
     "1 failures without their attempt": "UPDATE failures SET number = 7 WHERE test = 2",

@@ -64,7 +64,7 @@ def usage(database: Database, *, runs: int = USAGE_RUNS) -> Mapping[NodeId, Usag
         )
         for row in rows:
             found.setdefault(row[0], row)
-        if len(rows) >= len(found) == before or len(found) == len(nodes):
+        if (2 * len(rows) >= len(nodes) and len(found) == before) or len(found) == len(nodes):
             break
     return {
         nodes[test]: Usage(setup=setup, duration=duration, cpu=cpu, memory=memory)
