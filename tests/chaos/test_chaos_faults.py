@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -240,6 +242,21 @@ with LeaseStore(Path(state)) as store:
     command = [sys.executable, "-c", program, str(world.folder / "state"), str(world.root), url]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    assert provisioning.answers(world.environment)
+
+
+@pytest.mark.parametrize("action", ["kill", "stop"])
+def test_a_port_that_somebody_takes_for_a_moment_is_waited_for(
+    world: World, chaos: Chaos, action: str
+) -> None:
+    """It is free while its server is down; the server cannot be started as long as somebody has it."""
+    where = urlsplit(world.environment.urls["REDIS_URL"])
+    assert where.port is not None
+    with socket.socket() as taken, chaos.fault(action, "cache"):
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", where.port))
+        taken.listen()
+        threading.Timer(0.3, taken.close).start()
     assert provisioning.answers(world.environment)
 
 

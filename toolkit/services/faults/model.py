@@ -27,8 +27,9 @@ ACTIONS: dict[Action, str] = {
 SERVER_ACTIONS: tuple[ServerAction, ...] = get_args(ServerAction)
 NETWORK_ACTIONS: tuple[NetworkAction, ...] = get_args(NetworkAction)
 
-MAY_KILL: frozenset[str] = frozenset({"squeeze_memory", "fill_disk"})
-"""Faults that a server may die of, also a moment after they are undone: Erlang first writes a crash dump."""
+MAY_KILL: frozenset[str] = frozenset({"kill", "stop", "restart", "squeeze_memory", "fill_disk"})
+"""Faults after which a server may end once more: Erlang first writes a crash dump and ends then; one that is
+started again ends when somebody holds its port, which was free for a moment."""
 
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
