@@ -1,6 +1,8 @@
 """One Compose model out of many files: loopback only, new names, new credentials, labels on everything."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from toolkit.config.services import Service
 from toolkit.errors import ConfigError
 from toolkit.services.model import SHIPPED, Container, make_model, url_of
 from toolkit.services.runtime import Wanted
+from toolkit.services.servers.launch import find_program
 
 SHIPPED_FOLDER, PROJECT = Path("/shipped"), Path("/project")
 
@@ -73,6 +76,34 @@ def model_of(*containers: Container, urls: dict[str, str] | None = None) -> dict
 
 
 USER_APP = Service(kind="http", compose="stack.yml", compose_service="app", port=80)
+
+
+@pytest.mark.parametrize("password", ["8e12", "42", "true", "1h", "a b#c", 'in "quotes" \\'])
+def test_nats_takes_any_password_for_what_it_is(tmp_path: Path, password: str) -> None:
+    """Its configuration reads a variable as it reads any value: as a number, a size, a duration."""
+    wanted = Wanted(name="queue", service=Service(kind="nats"), variable="X", why="")
+    queue = Container(label="queue", wanted=wanted, port=1, inside=4222, password=password)
+    stack: dict[str, Any] = {"services": {"nats": {"ports": []}}}
+    model = make_model(
+        [queue],
+        {SHIPPED_FOLDER / "message-queue.yml": stack},
+        project=PROJECT,
+        shipped=SHIPPED_FOLDER,
+        labels={},
+        urls={},
+    )
+    given = model["services"]["queue"]["environment"]
+    file = tmp_path / "nats.conf"
+    file.write_text("authorization: { user: $NATS_USER, password: $NATS_PASSWORD }\n", encoding="utf-8")
+    program = find_program(Service(kind="nats"), "nats-server", wheels={})
+    if program is None and "CI" not in os.environ:
+        pytest.skip("nats-server is not installed")
+    assert program is not None
+    environ = {name: value.replace("$$", "$") for name, value in given.items()}
+    done = subprocess.run(
+        [program.path, "-t", "-c", file], env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_users_file_comes_along_without_its_fixed_names_and_ports() -> None:

@@ -79,7 +79,8 @@ CLEANING = """
 import sys, time
 try:
     print("up", flush=True)
-    time.sleep(60)
+    while True:
+        time.sleep(0.1)  # a signal just before it is noticed after it
 except KeyboardInterrupt:
     time.sleep(0.7)  # longer than subprocess.run waits
     sys.exit(7)

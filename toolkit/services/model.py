@@ -203,6 +203,11 @@ def _escaped(value: str) -> str:
     return value.replace("$", "$$")  # Compose would take it for a variable
 
 
+def _quoted(value: str) -> str:
+    """Write a value as the configuration of NATS reads it from a variable: 8e12 alone would be a number."""
+    return msgspec.json.encode(value).decode()
+
+
 def _credentials(container: Container) -> dict[str, str]:
     service, password = container.wanted.service, container.password
     if service.compose:
@@ -219,7 +224,7 @@ def _credentials(container: Container) -> dict[str, str]:
             "RABBITMQ_DEFAULT_PASS": password,
             "RABBITMQ_DEFAULT_VHOST": service.database,
         },
-        "nats": {"NATS_USER": service.user, "NATS_PASSWORD": password},
+        "nats": {"NATS_USER": _quoted(service.user), "NATS_PASSWORD": _quoted(password)},
         "http": {"PORT": str(container.inside)},
     }
     return known.get(service.kind, {})
