@@ -26,7 +26,10 @@ from toolkit.services.faults import injecting, throttle
 from toolkit.services.faults import processes as of_processes
 from toolkit.services.faults.model import SERVER_ACTIONS, Fault, ServerAction
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="faults of processes need Linux")
+pytestmark = [
+    pytest.mark.slow,  # what it shows does not depend on the Python
+    pytest.mark.skipif(sys.platform != "linux", reason="faults of processes need Linux"),
+]
 
 World = Any
 

@@ -20,6 +20,8 @@ from toolkit.pipeline.plan import PipelinePlan, PlannedStage
 from toolkit.pipeline.state import new_state
 from toolkit.tasks.pipeline_view import HEARTBEAT, Lines, Picture, watching
 
+pytestmark = pytest.mark.slow  # what it shows does not depend on the Python
+
 Run = Callable[..., tuple[int, str, str]]
 only_nox = pytest.mark.usefixtures("unmeasured")  # the processes here are Nox, without sessions of ours
 

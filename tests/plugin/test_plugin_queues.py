@@ -17,6 +17,8 @@ from toolkit.plugin.fixtures.brokers import Message, as_bytes
 from toolkit.plugin.fixtures.queues import AsyncMessageQueue, open_queue
 from toolkit.services.provisioning import running
 
+pytestmark = pytest.mark.slow  # what it shows does not depend on the Python
+
 Run = Callable[..., pytest.RunResult]
 KINDS = {"amqp": "rabbitmq", "nats": "nats"}
 

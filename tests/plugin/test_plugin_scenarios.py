@@ -11,6 +11,8 @@ from toolkit.databases.server import connect
 from toolkit.leases.store import LeaseStore
 from toolkit.services.provisioning import running
 
+pytestmark = pytest.mark.slow  # what it shows does not depend on the Python
+
 Run = Callable[..., pytest.RunResult]
 SCHEMA = """
 CREATE TABLE customers (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email text NOT NULL UNIQUE);

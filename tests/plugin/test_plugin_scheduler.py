@@ -9,6 +9,8 @@ import pytest
 
 from toolkit.journal import read_run
 
+pytestmark = pytest.mark.slow  # what it shows does not depend on the Python
+
 others_measure = pytest.mark.usefixtures("unmeasured")
 Run = Callable[..., pytest.RunResult]
 

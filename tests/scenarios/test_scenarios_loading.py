@@ -22,6 +22,8 @@ from toolkit.scenarios.reflection import reflect
 from toolkit.scenarios.resources import delete_resource, post_resources
 from toolkit.scenarios.storing import Stored, home_of
 
+pytestmark = pytest.mark.slow  # what it shows does not depend on the Python
+
 MakeDatabase = Callable[[str], str]
 
 EVERYTHING = """

@@ -19,6 +19,8 @@ from toolkit.tasks import debugging
 from toolkit.tasks.collecting import project_python
 from toolkit.tasks.debugging import timed
 
+pytestmark = pytest.mark.slow  # what it shows does not depend on the Python
+
 SUITE = """
 import logging, pathlib, time
 def test_good():
