@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.selection import Project, Ran, Row, commits_of, differing, put_back, replay, sources_between
+from benchmarks.selection import Project, Ran, commits_of, differing, put_back, replay, sources_between
+from benchmarks.selection_rows import Row
 
 
 def git(root: Path, *arguments: str) -> None:
