@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from toolkit.plugin import planning
+from toolkit.plugin import parcels, planning
 from toolkit.plugin.activation import is_worker
 from toolkit.plugin.collected import FOLDER_KEY, leave_traits, read_traits
 from toolkit.plugin.ordering import arranger
@@ -60,9 +60,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config) -> "ToolkitScheduling | N
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: "WorkerController") -> None:
-    """Tell a worker where to leave what it knows of its tests."""
+    """Tell a worker where to leave what it knows of its tests, and understand how it reports them."""
     node.workerinput[FOLDER_KEY] = str(_folder(node.config))
-    node.workerinput["toolkit_ordered"] = _takes_over(node.config)
+    node.workerinput["toolkit_ordered"] = ordered = _takes_over(node.config)
+    if ordered:
+        parcels.unpack_from(node)
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
@@ -85,10 +87,11 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """On a worker, before xdist sends the list: leave the traits, learn to pause."""
+    """On a worker, before xdist sends the list: leave the traits, learn to pause and to send parcels."""
     config: Any = session.config
     if is_worker(config) and FOLDER_KEY in config.workerinput and teach_pauses(config):
         leave_traits(session.items, Path(config.workerinput[FOLDER_KEY]), config.workerinput["workerid"])
+        parcels.pack(config)
 
 
 @pytest.hookimpl(tryfirst=True)
