@@ -46,7 +46,7 @@ WAYS = {
     "unchanged": [*OURS, "--no-record"],
     "changed": [*OURS, "--no-record"],
     "all traced": [*OURS, "--no-record"],
-    "unchanged, recording": OURS,
+    "unchanged and recording": OURS,
     "coverage contexts": [
         "-p",
         "no:toolkit",
@@ -139,7 +139,7 @@ def measure(
     alone: dict[str, list[float]] = {way: [] for way in ways if parts and way not in UNPARTED}
     with tempfile.TemporaryDirectory(prefix="tracing-") as folder:
         ignored = shutil.ignore_patterns(".toolkit", ".testmondata*", "__pycache__")
-        roots = {way: Path(folder, way.replace(" ", "-").replace(",", ""), source.name) for way in ways}
+        roots = {way: Path(folder, way.replace(" ", "-"), source.name) for way in ways}
         for root in roots.values():
             shutil.copytree(source, root, ignore=ignored)
         Path(folder, "tracing_chooser.py").write_text(CHOOSER, encoding="utf-8")

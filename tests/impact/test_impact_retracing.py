@@ -174,6 +174,52 @@ def test_a_share_is_traced_by_turns_and_all_tests_are_beside_other_threads(proje
 
 
 @needs_monitoring
+def test_threads_that_wait_for_something_to_do_are_no_reason_to_trace(project: Any) -> None:
+    """As the one of pytest-rerunfailures, a pool or a server; with a function of the project they are."""
+    project.write(
+        "conftest.py",
+        "import os, queue, selectors, socket, threading\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "def start(run): threading.Thread(target=run, daemon=True).start()\n"
+        "def in_project(): threading.Event().wait()\n"
+        "pool, server = ThreadPoolExecutor(), socket.create_server(('127.0.0.1', 0))\n"
+        "ready, asked, queued = selectors.DefaultSelector(), threading.Event(), queue.Queue()\n"
+        "def pytest_sessionstart():\n"
+        "    for run in (queued.get, asked.wait, server.accept, ready.select): start(run)\n"
+        "    pool.submit(int).result()\n"
+        "    if 'AT_WORK' in os.environ: start(in_project)\n",
+    )
+    project.write("test_many.py", "".join(f"def test_{n}(): pass\n" for n in range(5)))
+    share(project, 0)
+    assert run_all(project) == 5
+    assert [run_all(project), run_all(project, AT_WORK="1")] == [0, 5]
+
+
+@needs_monitoring
+def test_what_a_waiting_thread_is_given_in_an_untraced_test_counts_for_the_next(project: Any) -> None:
+    project.write(
+        "lib.py",
+        "import threading\n"
+        "go = threading.Event()\n"
+        "def long():\n    go.wait(30)\n    return short()\n"
+        "def short(): return 3\n",
+    )
+    project.write(
+        "test_jobs.py",
+        "import concurrent.futures, lib\n"
+        "pool = concurrent.futures.ThreadPoolExecutor(1)\n"
+        "def test_begin():\n    lib.answer = pool.submit(lib.long)\n"
+        "def test_end():\n    lib.go.set()\n    assert lib.answer.result(30) == 3\n",
+    )
+    share(project, 0)
+    assert run_all(project, "--order=declared") == 2
+    project.replace("test_jobs.py", "lib.go.set()", "lib.go.set(); assert lib.go")
+    assert run_all(project, "--order=declared") == 1  # that one, beside an untraced one that begins its work
+    project.replace("lib.py", "def long():\n    go", "def long():\n    1\n    go")
+    assert "test_end" in selected(project)
+
+
+@needs_monitoring
 def test_where_coverage_is_measured_all_tests_are_traced(project: Any) -> None:
     """It asks the tracer which test executed what."""
     project.write("test_two.py", "def test_one(): pass\ndef test_two(): pass\n")

@@ -2,32 +2,56 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from threading import get_ident
 from types import CodeType, FrameType
 
 NOT_AT_WORK = f"{os.sep}execnet{os.sep}"
 """Part of the file names of code whose threads only carry messages: those of xdist's workers."""
 
+_WAITS = {
+    "threading.py": ("wait", "_wait_for_tstate_lock"),
+    "queue.py": ("get",),
+    "selectors.py": ("select",),
+    "socket.py": ("accept",),
+    os.path.join("concurrent", "futures", "thread.py"): ("_worker",),
+}
+_FOLDER = os.path.dirname(os.__file__)
+WAITING = frozenset((os.path.join(_FOLDER, file), name) for file, names in _WAITS.items() for name in names)
+"""File and name of functions of the standard library in which threads wait for something to do."""
 
-def others_at_work(frames: Mapping[int, FrameType]) -> bool:
-    """Whether there are threads beside this one that may work for tests.
+
+def others_at_work(frames: Mapping[int, FrameType], ours: Callable[[CodeType], bool]) -> bool:
+    """Whether there are threads beside this one that may be in the middle of work for tests.
+
+    One that waits for something to do, with no function of the project on its stack, is not: what it gets to
+    do later it begins in the test that runs then, as a thread would that is started then.
 
     Args:
         frames: thread → innermost frame, as ``sys._current_frames`` returns them.
+        ours: whether a code object belongs to the project.
     """
     if len(frames) == 1:
         return False
     here = get_ident()
-    return any(NOT_AT_WORK not in _root(top) for thread, top in frames.items() if thread != here)
+    return any(_is_at_work(top, ours) for thread, top in frames.items() if thread != here)
 
 
-def _root(top: FrameType) -> str:
-    """Return the file of the function that a thread was started with."""
-    frame = top
-    while frame.f_back is not None:
-        frame = frame.f_back
-    return frame.f_code.co_filename
+def _is_at_work(top: FrameType, ours: Callable[[CodeType], bool]) -> bool:
+    waiting = (top.f_code.co_filename, top.f_code.co_name) in WAITING
+    root = top
+    for frame in stack(top):
+        if ours(frame.f_code):
+            return True
+        root = frame
+    return not waiting and NOT_AT_WORK not in root.f_code.co_filename
+
+
+def stack(top: FrameType | None) -> Iterator[FrameType]:
+    """Yield a frame and those that called it, the innermost first."""
+    while top is not None:
+        yield top
+        top = top.f_back
 
 
 def is_running(code: CodeType) -> bool:
@@ -38,9 +62,4 @@ def is_running(code: CodeType) -> bool:
 
 
 def _is_on_stack(code: CodeType, top: FrameType) -> bool:
-    frame: FrameType | None = top
-    while frame is not None:
-        if frame.f_code is code:
-            return True
-        frame = frame.f_back
-    return False
+    return any(frame.f_code is code for frame in stack(top))

@@ -17,7 +17,7 @@ from toolkit.tracing.borders import Borders
 from toolkit.tracing.functions import BOUNDARY, FunctionMonitor
 from toolkit.tracing.keeping import Keepers, KeepersOf, candidates, keepers_among
 from toolkit.tracing.looks import FOUND
-from toolkit.tracing.threads import is_running, others_at_work
+from toolkit.tracing.threads import is_running, others_at_work, stack
 from toolkit.tracing.trail import TrailWriter, content_digest
 from toolkit.tracing.windows import OFTEN
 
@@ -165,19 +165,22 @@ class Tracer:
 
         Args:
             name: of the test.
-            known: it is not traced, but shared fixtures, imports and child processes in it are; when there
-                are other threads, which could work for later tests meanwhile, it is traced all the same.
+            known: it is not traced, but shared fixtures, imports and child processes in it are; when other
+                threads are at work, which could be for later tests, it is traced all the same.
         """
         self._close_finished_imports()
         self._credit(self._stack[-1])
         context = self._new("test", name)
         frames = sys._current_frames()
-        context.traced = not (known and self.functions.active) or others_at_work(frames)
+        context.traced = not (known and self.functions.active) or others_at_work(frames, self._is_ours)
         self._stack.append(context)
         self._tell_switch()
         if len(frames) > 1:
             self._credit_threads(context)
         return context
+
+    def _is_ours(self, code: CodeType) -> bool:
+        return self.functions.position(code) not in {None, BOUNDARY}
 
     def end_test(self, context: Context, *lines: list[Any]) -> None:
         """End a test and write what it touched, then some more lines."""
@@ -205,13 +208,11 @@ class Tracer:
     def _credit_threads(self, context: Context) -> None:
         here = sys._getframe()
         for frame in sys._current_frames().values():
-            walk: FrameType | None = None if frame is here else frame
-            while walk is not None:
-                position = self.functions.position(walk.f_code)
+            for caller in () if frame is here else stack(frame):
+                position = self.functions.position(caller.f_code)
                 if position is not None and position != BOUNDARY:
                     context.functions.add(position)
                     context.add(FOUND, str(position))
-                walk = walk.f_back
 
     # -- functions ---------------------------------------------------------------------------------------
 
@@ -302,12 +303,7 @@ class Tracer:
             self.trail.write(["touch", context.number, context.kind, context.name, {kind: {item: value}}, []])
 
     def _asked_by_project(self) -> bool:
-        frame: FrameType | None = sys._getframe(2)
-        while frame is not None:
-            if self.functions.position(frame.f_code) not in {None, BOUNDARY}:
-                return True
-            frame = frame.f_back
-        return False
+        return any(self._is_ours(frame.f_code) for frame in stack(sys._getframe(2)))
 
     def _note_callers(self, kind: str, item: str) -> None:
         """Note something with the functions that keep things and run now; without these: with the nearest."""
