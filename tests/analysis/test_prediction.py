@@ -10,6 +10,8 @@ from toolkit.analysis.prediction import MIN_RUNS, Model, Result, _mean_ranks, _r
 from toolkit.errors import MissingExtra
 from toolkit.records import NodeId
 
+pytestmark = pytest.mark.slow  # what it shows does not depend on the Python
+
 
 def runs(count: int, *, seed: int = 1) -> list[list[Result]]:
     """Histories with a known truth: test tI fails with probability I/10, independently."""

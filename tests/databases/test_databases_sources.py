@@ -16,6 +16,8 @@ from toolkit.databases.sources import Source, find_source
 from toolkit.databases.templates import ensure_template
 from toolkit.errors import ConfigError, EnvironmentFailed, InputError, MissingExtra
 
+pytestmark = pytest.mark.slow  # what it shows does not depend on the Python
+
 Find = Callable[..., Source]
 
 

@@ -31,6 +31,8 @@ from toolkit.gates.turntaking import Turns, timed
 from toolkit.gates.worktrees import checked_out
 from toolkit.tasks import gates as gates_task
 
+pytestmark = pytest.mark.slow  # what it shows does not depend on the Python
+
 Run = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).parents[2]
 PACE = Pace(timer="cpu", seconds=0.001, rounds=4, turn=0.0005)

@@ -9,6 +9,8 @@ from toolkit.history.checks import _MUST_BE_EMPTY
 from toolkit.history.store import History
 from toolkit.records import NodeId
 
+pytestmark = pytest.mark.slow  # what it shows does not depend on the Python
+
 A, B = NodeId("a.py::a"), NodeId("b.py::b")
 
 

@@ -9,7 +9,10 @@ import pytest
 from toolkit.tracing.borders import Borders
 from toolkit.tracing.copies import installed_copies
 
-pytestmark = pytest.mark.usefixtures("unmeasured")
+pytestmark = [
+    pytest.mark.usefixtures("unmeasured"),
+    pytest.mark.slow,
+]  # what it shows does not depend on the Python
 
 LIB = "def double(x):\n    return 2 * x\n\ndef triple(x):\n    return 3 * x\n"
 TESTS = (

@@ -105,6 +105,7 @@ def measured_project(project: Any) -> Any:
 
 
 @needs_monitoring
+@pytest.mark.slow
 def test_the_coverage_of_what_is_left_out_is_remembered_and_carried_through_edits(
     measured_project: Any,
 ) -> None:

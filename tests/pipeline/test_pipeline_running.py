@@ -13,7 +13,10 @@ from toolkit.pipeline.state import load
 from toolkit.pipeline.steps import Place, remove_left_behind, start_step
 from toolkit.pipeline.stopping import Stop, listening
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="its processes act by signals of POSIX")
+pytestmark = [
+    pytest.mark.slow,  # what it shows does not depend on the Python
+    pytest.mark.skipif(os.name == "nt", reason="its processes act by signals of POSIX"),
+]
 
 
 def statuses(state: object) -> dict[str, str]:

@@ -14,7 +14,10 @@ import pytest
 from toolkit.journal import read_run
 from toolkit.records import Outcome, RunRecord
 
-pytestmark = pytest.mark.usefixtures("unmeasured")
+pytestmark = [
+    pytest.mark.usefixtures("unmeasured"),
+    pytest.mark.slow,
+]  # what it shows does not depend on the Python
 
 Run = Callable[..., pytest.RunResult]
 Record = Callable[[], RunRecord]

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from toolkit.plugin.secrecy import SHORTEST, hide, masked, passwords
 
+pytestmark = pytest.mark.slow  # what it shows does not depend on the Python
+
 SECRET = "0123456789abcdef0123456789abcdef"
 URL = f"postgresql://test:{SECRET}@127.0.0.1:5432/test"
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # what it shows does not depend on the Python
+
 CONFTEST = """
 import json, os, time
 from pathlib import Path

@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +11,8 @@ from benchmarks.xdist_model import Model, ModelWorker, Span
 from toolkit.plugin.xdist_scheduler import ToolkitScheduling
 from toolkit.records import NodeId
 from toolkit.scheduling.jobs import Experience, Traits
+
+pytestmark = pytest.mark.slow  # what it shows does not depend on the Python
 
 DURATIONS = st.sampled_from([0.0, 0.001, 0.01, 0.1, 1.0, 10.0])
 SOME_TRAITS = st.fixed_dictionaries(

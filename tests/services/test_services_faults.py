@@ -25,7 +25,10 @@ from toolkit.services.processes import inside, marked
 from toolkit.services.provisioning import running, up
 from toolkit.services.servers.launch import free_port
 
-pytestmark = pytest.mark.usefixtures("unmeasured")
+pytestmark = [
+    pytest.mark.usefixtures("unmeasured"),
+    pytest.mark.slow,
+]  # what it shows does not depend on the Python
 
 Configure = Callable[..., Config]
 

@@ -14,6 +14,8 @@ from tests.commands import invoke_in
 from toolkit.leases.store import LeaseStore
 from toolkit.services import provisioning
 
+pytestmark = pytest.mark.slow  # what it shows does not depend on the Python
+
 Invoke = Callable[..., subprocess.CompletedProcess[str]]
 
 

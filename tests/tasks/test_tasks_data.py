@@ -19,6 +19,8 @@ from toolkit.scenarios.loading import Data, Targets
 from toolkit.services.provisioning import running
 from toolkit.tasks import data
 
+pytestmark = pytest.mark.slow  # what it shows does not depend on the Python
+
 SCHEMA = "CREATE TABLE books (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, title text NOT NULL)"
 SCENARIOS = {
     "shelf.yml": "tables: {books: 4}\ncache: [{key: 'tasks:{n}', value: 1, count: 2}]",

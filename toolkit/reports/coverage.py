@@ -13,6 +13,8 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -161,21 +163,44 @@ def _measured(name: str, files: Sequence[Path], folder: Path) -> Measure:
 
 
 def _write(folder: Path) -> int:
-    """Write the reports of combined data; return how many of the executed lines are only remembered."""
+    """Write the reports of combined data; return how many of the executed lines are only remembered.
+
+    The pages take as long as all else together: they are made in a process of their own meanwhile.
+    """
+    with _loaded(folder) as coverage:
+        remembered = _remembered(coverage)
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        pages = pool.submit(_write_pages, folder, marked=bool(remembered))
+        _write_texts(folder, remembered)
+        pages.result()
+    return sum(map(len, remembered.values()))
+
+
+@contextlib.contextmanager
+def _loaded(folder: Path) -> Iterator["Coverage"]:
     coverage = _coverage(folder)
     coverage.load()
-    remembered = _remembered(coverage)
-    marked = bool(remembered)
-    coverage.xml_report(outfile=str(folder / "coverage.xml"), ignore_errors=True)
-    coverage.html_report(directory=str(folder / HTML), ignore_errors=True, show_contexts=marked)
-    if marked:
-        coverage.json_report(outfile=str(folder / "coverage.json"), ignore_errors=True, show_contexts=True)
-    text = io.StringIO()
-    coverage.report(file=text, ignore_errors=True, show_missing=True)
+    try:
+        yield coverage
+    finally:
+        coverage.get_data().close()
+
+
+def _write_pages(folder: Path, *, marked: bool) -> None:
+    with _loaded(folder) as coverage:
+        coverage.html_report(directory=str(folder / HTML), ignore_errors=True, show_contexts=marked)
+
+
+def _write_texts(folder: Path, remembered: Mapping[str, Sequence[int]]) -> None:
+    with _loaded(folder) as coverage:
+        coverage.xml_report(outfile=str(folder / "coverage.xml"), ignore_errors=True)
+        if remembered:
+            outfile = str(folder / "coverage.json")
+            coverage.json_report(outfile=outfile, ignore_errors=True, show_contexts=True)
+        text = io.StringIO()
+        coverage.report(file=text, ignore_errors=True, show_missing=True)
     text.write("".join(_remembered_lines(remembered)))
     (folder / TEXT).write_text(text.getvalue(), "utf-8")
-    coverage.get_data().close()
-    return sum(map(len, remembered.values()))
 
 
 def _say_whose(file: Path, code: Mapping[str, str]) -> None:
