@@ -3,7 +3,7 @@
 Every mutant is one small edit of a project. Three runs follow on the edited tree: the whole suite, a run
 with ``--impacted`` and one with ``--testmon``, the latter two from the state recorded on the unedited tree.
 A test that fails in the whole suite, again when that is repeated, but not before, and that a selection leaves
-out is a miss.
+out is a miss; one whose ID is another in every run is none.
 
 A replay walks through the commits of a clone's main line. Each is measured forwards: a test whose outcome
 differs from that before the commit, or that is new, and that is not run is a miss. And backwards, since
@@ -228,13 +228,20 @@ def measure(project: Project, kind: str, where: str, before: Ran) -> tuple[Row, 
 
 
 def leave_out_unstable(project: Project, row: Row, failing: set[str]) -> None:
-    """Run everything again after a miss: a test that passes now did not fail because of the edit."""
-    doubtful = failing.intersection(test for missed in row.missed.values() for test in missed)
-    if doubtful:
-        row.unstable = sorted(doubtful - project.run("whole").failing)
-        row.failing -= len(row.unstable)
-        row.must -= len(row.unstable)
-        row.missed = {tool: sorted(set(found) - set(row.unstable)) for tool, found in row.missed.items()}
+    """Run everything again after a miss.
+
+    A failing test that passes now did not fail because of the edit; one that is gone has another ID in every
+    run (of the time, say), so that no tool can run it under this one.
+    """
+    doubtful = {test for missed in row.missed.values() for test in missed}
+    if not doubtful:
+        return
+    again = project.run("whole")
+    unstable = (doubtful & failing - again.failing) | (doubtful - set(again.results))
+    row.unstable = sorted(unstable)
+    row.failing -= len(unstable & failing)
+    row.must -= len(unstable)
+    row.missed = {tool: sorted(set(found) - unstable) for tool, found in row.missed.items()}
 
 
 def differing(before: Ran, whole: Ran) -> set[str]:

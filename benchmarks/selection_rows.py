@@ -19,7 +19,9 @@ class Row:
     needed: int | None = None  # tests that enter the changed function; None: not a function, or not known
     selected: dict[str, int] = field(default_factory=dict)
     missed: dict[str, list[str]] = field(default_factory=dict)
-    unstable: list[str] = field(default_factory=list)  # failed once, and not again on the same tree
+    unstable: list[str] = field(
+        default_factory=list
+    )  # failed once, or had this ID once, and not again on the same tree
     seconds: dict[str, float] = field(default_factory=dict)
     broken: dict[str, bool] = field(default_factory=dict)
 
