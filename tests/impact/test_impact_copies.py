@@ -11,8 +11,8 @@ from toolkit.tracing.copies import installed_copies
 
 pytestmark = [
     pytest.mark.usefixtures("unmeasured"),
-    pytest.mark.slow,
-]  # what it shows does not depend on the Python
+    pytest.mark.slow,  # what it shows does not depend on the Python
+]
 
 LIB = "def double(x):\n    return 2 * x\n\ndef triple(x):\n    return 3 * x\n"
 TESTS = (

@@ -13,8 +13,8 @@ from toolkit.records import RunRecord, pytest_counts
 
 pytestmark = [
     pytest.mark.usefixtures("unmeasured"),
-    pytest.mark.slow,
-]  # what it shows does not depend on the Python
+    pytest.mark.slow,  # what it shows does not depend on the Python
+]
 
 Run = Callable[..., pytest.RunResult]
 Record = Callable[[], RunRecord]

@@ -16,8 +16,8 @@ from toolkit.records import Outcome, RunRecord
 
 pytestmark = [
     pytest.mark.usefixtures("unmeasured"),
-    pytest.mark.slow,
-]  # what it shows does not depend on the Python
+    pytest.mark.slow,  # what it shows does not depend on the Python
+]
 
 Run = Callable[..., pytest.RunResult]
 Record = Callable[[], RunRecord]

@@ -28,8 +28,8 @@ from toolkit.tasks import ns
 
 pytestmark = [
     pytest.mark.usefixtures("unmeasured"),
-    pytest.mark.slow,
-]  # what it shows does not depend on the Python
+    pytest.mark.slow,  # what it shows does not depend on the Python
+]
 
 URLS = ("DATABASE_URL", "REDIS_URL", "AMQP_URL", "NATS_URL", "API_URL")
 MANY = 500

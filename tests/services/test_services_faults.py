@@ -27,8 +27,8 @@ from toolkit.services.servers.launch import free_port
 
 pytestmark = [
     pytest.mark.usefixtures("unmeasured"),
-    pytest.mark.slow,
-]  # what it shows does not depend on the Python
+    pytest.mark.slow,  # what it shows does not depend on the Python
+]
 
 Configure = Callable[..., Config]
 

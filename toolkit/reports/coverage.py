@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,7 +102,7 @@ def combine_coverage(
             total, profiles = _measure_all(usable, Path(scratch))
             remembered = _write(Path(scratch, "all"))
             _say_whose(Path(scratch, "all", "coverage.json"), code or {})
-        except CoverageException as error:
+        except (CoverageException, BrokenProcessPool) as error:
             raise InputError(f"coverage cannot be reported: {error}") from error
         _move(Path(scratch, "all"), folder)
     return CoverageReport(total=total, profiles=profiles, problems=tuple(problems), remembered=remembered)

@@ -9,15 +9,16 @@ from types import CodeType, FrameType
 NOT_AT_WORK = f"{os.sep}execnet{os.sep}"
 """Part of the file names of code whose threads only carry messages: those of xdist's workers."""
 
-_WAITS = {
-    "threading.py": ("wait", "_wait_for_tstate_lock"),
-    "queue.py": ("get",),
-    "selectors.py": ("select",),
-    "socket.py": ("accept",),
-    os.path.join("concurrent", "futures", "thread.py"): ("_worker",),
-}
 _FOLDER = os.path.dirname(os.__file__)
-WAITING = frozenset((os.path.join(_FOLDER, file), name) for file, names in _WAITS.items() for name in names)
+WAITING = frozenset(
+    (os.path.join(_FOLDER, file), name)
+    for file, name in (
+        ("threading.py", "wait"),
+        ("selectors.py", "select"),
+        ("socket.py", "accept"),
+        (os.path.join("concurrent", "futures", "thread.py"), "_worker"),
+    )
+)
 """File and name of functions of the standard library in which threads wait for something to do."""
 
 
