@@ -30,7 +30,8 @@ def test_only_known_good_unchanged_tests_are_left_out(
         assert test in known
         assert test not in changed
         assert test not in since
-        assert known[test].outcomes[-1] in "Px"
+        assert known[test].outcomes[-1] in "PxX"
+        assert not {"x", "X"} <= set(known[test].outcomes)
         assert known[test].runs_since_bad >= 3
         assert not is_flaky(known[test].outcomes)
         assert chosen.verdicts[test].cause == "unaffected"

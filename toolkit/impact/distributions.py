@@ -1,9 +1,11 @@
 """Installed packages: top-level module → fingerprint of its distribution and of all that this requires."""
 
+import configparser
 import importlib.metadata
 import json
 import re
 import sys
+import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -69,6 +71,27 @@ class Installed:
         plugins = {item.name for item in self._all.values() if item.plugin}
         rest = ({*self._all, *self._locked} - self.closure(roots)) | self.closure(plugins)
         return digest(" ".join(f"{name}={self.version(name)}" for name in sorted(rest)))
+
+    def requiring(self, name: str) -> set[str]:
+        """Return the distributions that require one, directly, itself aside."""
+        return {item.name for item in self._all.values() if name in item.requires} - {name}
+
+
+def name_of(tree: Tree) -> str:
+    """Return the normalised name of the project's own distribution; empty when it has none."""
+    try:
+        document = tomllib.loads(_read_text(tree, "pyproject.toml"))
+    except tomllib.TOMLDecodeError:
+        return ""
+    for table in (document.get("project"), document.get("tool", {}).get("poetry")):
+        if isinstance(table, dict) and isinstance(table.get("name"), str):
+            return normalise(table["name"])
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(_read_text(tree, "setup.cfg"))
+    except configparser.Error:
+        return ""
+    return normalise(parser.get("metadata", "name", fallback=""))
 
 
 def installed(cache: Cache, tree: Tree) -> Installed:

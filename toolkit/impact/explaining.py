@@ -38,7 +38,6 @@ def explain(session: ImpactSession, test: NodeId, *, reference: str = "") -> Exp
             hint="give the node id as pytest prints it",
         )
     inputs = session.store.inputs_of(session.environment, test)
-    now = session.state(session.modules())
     depends_on: dict[str, list[str]] = {}
     for _number, item, _fingerprint in inputs:
         name = f"{item.name}::{item.unit}" if item.kind == "function" else item.name or item.unit
@@ -48,13 +47,7 @@ def explain(session: ImpactSession, test: NodeId, *, reference: str = "") -> Exp
         selected=verdict.selected,
         cause=verdict.cause,
         why=str(verdict),
-        changed=tuple(
-            sorted(
-                str(item)
-                for _number, item, then in inputs
-                if session.counts(item) and now.fingerprint(item) != then
-            )
-        ),
+        changed=tuple(sorted(map(str, session.changed_inputs(test)))),
         outcomes=session.store.tests(session.environment)[test].outcomes,
         depends_on={kind: sorted(names) for kind, names in sorted(depends_on.items())},
     )

@@ -5,6 +5,9 @@ that runs when the module is imported: statements, class bodies, decorators, def
 docstrings. A unit's fingerprint is a hash of its normalised syntax tree, so comments, layout, quotes and the
 spelling of numbers change nothing, and every other edit changes the unit it is in.
 
+* Names of the module whose values are known stand apart in the fingerprint of its level, and so does its
+  docstring: see ``toolkit.impact.values``.
+
 * The header of a function (name, arguments, decorators, annotations, docstring) belongs to the function *and*
   to what surrounds it, since it is evaluated there.
 * Lambdas, comprehensions and classes inside functions belong to the function around them.
@@ -14,19 +17,20 @@ spelling of numbers change nothing, and every other edit changes the unit it is 
 
 import ast
 import hashlib
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import msgspec
 
 from toolkit.impact.keeping import Caches, Function, caches_in, first_line, keeps, results_are_kept
 from toolkit.impact.looking import looks_of
+from toolkit.impact.shapes import function_text, text_of
+from toolkit.impact.values import read, write_level
 from toolkit.tracing.looks import Look
 
 GONE = "gone"
 """The fingerprint of what does not exist (any more)."""
 
-FORMAT = 6
+FORMAT = 7
 """Counts up when fingerprints of unchanged code change; parsed files are kept under it."""
 
 
@@ -54,8 +58,8 @@ class ImportedName(msgspec.Struct, frozen=True, array_like=True):
 class Source(msgspec.Struct, frozen=True, array_like=True):
     """A Python file cut into units."""
 
-    level: str
-    tests: str
+    level: str  # see toolkit.impact.values: names with known values stand apart in it
+    tests: str  # the level as one, without the headers of tests
     whole: str
     units: tuple[Unit, ...]
     imports: tuple[ImportedName, ...]
@@ -78,17 +82,15 @@ def parse(content: bytes) -> Source:
         NotPython: it is not valid Python of this interpreter's version.
     """
     try:
-        tree = ast.parse(content)
+        tree, values = read(content)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise NotPython(str(error)) from error
     try:
         units = tuple(_number(_functions(tree, "", caches_in(tree), in_function=False)))
-        level = digest(_text(tree, headers="all"))
-        with_tests = any(unit.name.rpartition(".")[2].startswith("test") for unit in units)
         return Source(
-            level=level,
-            tests=digest(_text(tree, headers="tests")) if with_tests else level,
-            whole=digest(_text(tree, headers="bodies")),
+            level=write_level(digest(text_of(values.rest, headers="all")), values.texts, digest),
+            tests=digest(text_of(tree, headers="tests")),
+            whole=digest(text_of(tree, headers="bodies")),
             units=units,
             imports=tuple(_imports(tree, units)),
         )
@@ -107,7 +109,7 @@ def _functions(node: ast.AST, prefix: str, caches: Caches, *, in_function: bool)
                 name,
                 first_line(child),
                 child.end_lineno or child.lineno,
-                digest(_function_text(child)),
+                digest(function_text(child)),
                 kept,
                 keeping,
                 looks_of(child) if keeping and not kept else None,
@@ -158,92 +160,3 @@ def _unit_name(units: tuple[Unit, ...], line: int) -> str:
 def _is_type_checking(test: ast.expr) -> bool:
     name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")
     return name == "TYPE_CHECKING"
-
-
-# -- writing a tree as text ------------------------------------------------------------------------------
-
-_LEAVES = frozenset({str, int, type(None)})
-"""What most values in a tree are; there are others."""
-_SKIPPED_FIELDS = frozenset({"type_comment", "kind", "ctx", "type_ignores"})
-
-
-def shape(node: Any, *, bodies: bool) -> str:
-    """Write a tree, or a list of trees, as a text that is equal exactly for what means the same.
-
-    Args:
-        node: of a syntax tree.
-        bodies: whether the bodies of functions in it count; their headers do.
-    """
-    return _text(node, headers="bodies" if bodies else "all")
-
-
-def header_shape(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-    """Write name, arguments, decorators, annotations and docstring of a function."""
-    parts: list[str] = []
-    _write_header(function, parts.append)
-    return "".join(parts)
-
-
-def _text(node: Any, *, headers: str) -> str:
-    parts: list[str] = []
-    _write(node, parts.append, headers)
-    return "".join(parts)
-
-
-def _function_text(function: Function) -> str:
-    parts: list[str] = []
-    _write_header(function, parts.append)
-    for statement in function.body:
-        _write(statement, parts.append, "all")
-    return "".join(parts)
-
-
-def _write_header(function: Function, write: Callable[[str], object]) -> None:
-    write(f"({type(function).__name__} {function.name}")
-    for field in ("args", "decorator_list", "returns", "type_params"):
-        _write(getattr(function, field, None), write, "all")
-    write(repr(ast.get_docstring(function, clean=False)))
-    write(")")
-
-
-_FIELDS: dict[type[ast.AST], tuple[tuple[str, str], ...]] = {}
-
-
-def _fields(kind: type[ast.AST]) -> tuple[tuple[str, str], ...]:
-    """Return the fields of a kind of node that are written, each with what is written before it."""
-    found = _FIELDS.get(kind)
-    if found is None:
-        names = (name for name in kind._fields if name not in _SKIPPED_FIELDS)
-        found = _FIELDS[kind] = tuple((name, f" {name}=") for name in names)
-    return found
-
-
-def _write(node: Any, write: Callable[[str], object], headers: str) -> None:
-    """Write a tree so that two are equal exactly when they mean the same.
-
-    Args:
-        node: a node, a list of them, or a value in one.
-        write: takes one piece after the other.
-        headers: what to write of functions: "all" their headers, "tests" headers but those of tests,
-            "bodies" everything.
-    """
-    kind = type(node)
-    if kind is list:
-        write("[")
-        for item in node:
-            _write(item, write, headers)
-        write("]")
-    elif kind in _LEAVES:
-        write(f"{kind.__name__}:{node!r}")
-    elif isinstance(node, Function) and headers != "bodies":
-        if headers == "all" or not node.name.startswith("test"):
-            _write_header(node, write)
-    elif isinstance(node, ast.AST):
-        write(f"({kind.__name__}")
-        for field, before in _fields(type(node)):
-            if hasattr(node, field):
-                write(before)
-                _write(getattr(node, field), write, headers)
-        write(")")
-    else:
-        write(f"{kind.__name__}:{node!r}")

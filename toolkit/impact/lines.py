@@ -10,7 +10,7 @@ pieces that changed, or that cannot be told apart, are nowhere.
 import ast
 from collections.abc import Iterable, Iterator, Sequence
 
-from toolkit.impact.fingerprints import header_shape, shape
+from toolkit.impact.shapes import header_shape, shape
 
 Arc = tuple[int, int]
 """From one line to the next; negative: into or out of the function, class or module that begins there."""

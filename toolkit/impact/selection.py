@@ -91,9 +91,9 @@ def verdict(record: CaseRecord, changed: str | None, since_reference: str | None
         return Verdict(selected=True, cause="changed", detail=changed)
     if since_reference is not None:
         return Verdict(selected=True, cause="reference", detail=since_reference)
-    if record.runs_since_bad < WATCHED_RUNS or record.outcomes[-1:] in {*BAD_LETTERS, "X"}:
+    if record.runs_since_bad < WATCHED_RUNS or record.outcomes[-1:] in BAD_LETTERS:
         return Verdict(selected=True, cause="failed")
-    if is_flaky(record.outcomes):
+    if is_flaky(record.outcomes) or {"x", "X"}.issubset(record.outcomes):
         return Verdict(selected=True, cause="flaky", detail=f"last outcomes {record.outcomes}")
     if record.outcomes.endswith("S"):
         return Verdict(selected=True, cause="skipped")

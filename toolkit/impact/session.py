@@ -4,15 +4,16 @@ import os
 import sys
 import time
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from toolkit.errors import ChangesUnknown
 from toolkit.impact.changes import old_contents
 from toolkit.impact.dependencies import DROPPED, ProcessInputs
-from toolkit.impact.distributions import Installed, installed
+from toolkit.impact.distributions import Installed, installed, name_of
 from toolkit.impact.fingerprints import GONE, digest
 from toolkit.impact.inputs import CaseInputs, CaseRecord, Input, Traced
+from toolkit.impact.narrowing import Change, Names, changes_in
 from toolkit.impact.policy import PastRun, Track, track
 from toolkit.impact.rehearsal import rehearse
 from toolkit.impact.selection import Selection, select
@@ -25,6 +26,9 @@ from toolkit.records import NodeId, Outcome
 
 Results = Mapping[NodeId, tuple[Outcome, float]]
 """Test → outcome and seconds."""
+
+Rows = Sequence[tuple[int, Input, str]]
+"""Number, input and recorded fingerprint of what tests depend on."""
 
 Also = Callable[[Sequence[ProcessTrail], Traced], object]
 """What else is done with the trails of a run and the dependencies of its tests."""
@@ -138,14 +142,37 @@ class ImpactSession:
         modules = _modules(rows)
         now = self.state(modules)
         with self.store.transaction():  # parsed files are kept
-            changed = {
-                number: item
-                for number, item, recorded in rows
-                if now.fingerprint(item) != recorded and self.counts(item)
-            }
-            touched = self._since(reference, modules, rows, now) if reference else {}
+            names = self._names(now, rows)
+            changed = changes_in(
+                (
+                    (number, item, recorded, now.fingerprint(item))
+                    for number, item, recorded in rows
+                    if self.counts(item)
+                ),
+                names,
+            )
+            touched = changes_in(self._since(reference, modules, rows, now), names) if reference else []
         self.keepers = now.keepers()
-        return self._dependents(changed), self._dependents(touched)
+        return self._dependents(changed, rows), self._dependents(touched, rows)
+
+    def _names(self, state: ProjectState, rows: Rows) -> Names:
+        opened = {item.name for _number, item, _recorded in rows if item.kind in {"file", "source"}}
+        required = bool(self._packages().requiring(name_of(state.tree)))
+        return Names(state.tree, state.source, self._environ, opened, required=required)
+
+    def changed_inputs(self, test: NodeId) -> list[Change]:
+        """Return the changes that concern one test."""
+        inputs = self.store.inputs_of(self.environment, test)
+        state = self.state(self.modules())
+        changes = changes_in(
+            (
+                (number, item, recorded, state.fingerprint(item))
+                for number, item, recorded in inputs
+                if self.counts(item)
+            ),
+            self._names(state, inputs),
+        )
+        return [change for change in changes if change.concerns(item for _number, item, _then in inputs)]
 
     def counts(self, item: Input) -> bool:
         """Whether a change of an input can be told: that of options only in a run of pytest."""
@@ -156,19 +183,24 @@ class ImpactSession:
         return _modules(self.store.inputs())
 
     def _since(
-        self, reference: str, modules: set[str], rows: Iterable[tuple[int, Input, str]], now: ProjectState
-    ) -> dict[int, Input]:
+        self, reference: str, modules: set[str], rows: Rows, now: ProjectState
+    ) -> Iterator[tuple[int, Input, str, str]]:
         past = PastTree(DiskTree(self.root), old_contents(self.root, reference))
         then = self.state(modules, past)
-        return {
-            number: item
-            for number, item, _recorded in rows
-            if then.fingerprint(item) != now.fingerprint(item)
-        }
+        for number, item, _recorded in rows:
+            yield number, item, then.fingerprint(item), now.fingerprint(item)
 
-    def _dependents(self, inputs: Mapping[int, Input]) -> dict[NodeId, str]:
-        found = self.store.dependents(self.environment, inputs)
-        return {test: str(inputs[number]) for test, number in found.items()}
+    def _dependents(self, changes: Sequence[Change], rows: Rows) -> dict[NodeId, str]:
+        """Return the tests that changes concern, each with one of them."""
+        whole = {change.number: str(change) for change in changes if change.mentioners is None}
+        found = self.store.dependents(self.environment, whole)
+        concerned = {test: whole[number] for test, number in found.items()}
+        for change in changes:
+            if change.mentioners is not None:
+                among = self.store.dependents(self.environment, change.rows_of_mentioners(rows))
+                reach = self.store.dependents(self.environment, [change.number])
+                concerned.update(dict.fromkeys(reach.keys() & among.keys() - concerned.keys(), str(change)))
+        return concerned
 
     def plan(self, *, full: str = "", reference: str = "") -> Selection:
         """Decide which of the known tests to leave out."""
