@@ -156,6 +156,34 @@ def test_an_untraced_test_that_fails_is_known_to_have_failed_and_is_traced_from_
 
 
 @needs_monitoring
+@pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["one process", "a worker"])
+def test_what_the_project_runs_between_untraced_tests_belongs_to_all(
+    project: Any, options: tuple[str, ...]
+) -> None:
+    """A conftest file is around the tests, and only in the first of them: it is not in any test."""
+    project.write("lib.py", "def between(): return 1\ndef used(): return 2\n")
+    project.write(
+        "conftest.py",
+        "import lib, pytest\n"
+        "@pytest.hookimpl(wrapper=True, tryfirst=True)\n"
+        "def pytest_runtest_protocol(item):\n"
+        "    result = yield\n"
+        "    if item.name == 'test_a': lib.between()\n"
+        "    return result\n",
+    )
+    project.write(
+        "test_lib.py",
+        "import lib\ndef test_a(): pass\ndef test_b(): pass\ndef test_c(): assert lib.used() == 2\n",
+    )
+    share(project, 0)
+    assert run_all(project, *options, "--order=declared") == 3
+    project.replace("lib.py", "return 2", "return 1 + 1")
+    assert run_all(project, *options, "--order=declared") == 1
+    with edited(project, "lib.py", "return 1\n", "return 0 + 1\n"):
+        assert selected(project) == {"test_a", "test_b", "test_c"}
+
+
+@needs_monitoring
 def test_a_share_is_traced_by_turns_and_all_tests_are_beside_other_threads(project: Any) -> None:
     project.write(
         "test_many.py",

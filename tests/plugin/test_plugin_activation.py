@@ -73,6 +73,31 @@ def test_an_option_makes_it_active(pytester: pytest.Pytester, run: Run, option: 
     assert (pytester.path / ".toolkit" / "runs").exists() == (option != "--no-record")
 
 
+def test_our_modules_are_imported_as_they_are_and_those_of_the_project_as_before(
+    pytester: pytest.Pytester, run: Run
+) -> None:
+    """The import of pytest reads and hashes the text of each module, to rewrite what it asserts."""
+    pytester.makepyfile(
+        """
+        import sys
+        def test_loaders():
+            kinds = {
+                name: type(vars(module).get("__loader__")).__name__ for name, module in sys.modules.items()
+            }
+            ours = {name for name in kinds if name.startswith("toolkit.")}
+            rewritten = {name for name in ours if kinds[name] != "SourceFileLoader"}
+            assert {"toolkit.plugin.recording", "toolkit.config.settings"} <= ours - rewritten
+            assert rewritten <= {f"toolkit.{name}" for name in (
+                "markers", "plugin", "plugin.activation", "plugin.markers", "plugin.options",
+                "plugin.garbage", "plugin.importing",
+            )}
+            assert kinds[__name__] == "AssertionRewritingHook"
+            assert "PlainFinder" not in {type(finder).__name__ for finder in sys.meta_path}
+        """
+    )
+    run("--no-record", apart=True).assert_outcomes(passed=1)
+
+
 def test_the_environment_makes_it_active_also_in_workers(
     pytester: pytest.Pytester, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

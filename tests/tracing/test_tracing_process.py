@@ -161,6 +161,37 @@ def test_a_generator_that_goes_on_counts(run: Run) -> None:
 
 
 @needs_monitoring
+def test_between_known_tests_that_follow_each_other_nobody_listens_and_lines_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    run = Run(tmp_path, f"following_{abs(hash(tmp_path))}")
+    first = run.process.begin_test("first", known=True)
+    run.process.end_test(first, ["result", "first", "passed", 1], follows=True)
+    run.lib.inner()
+    assert not run.tracer.functions.listening
+    assert run.lines()[-1] == ["begin", "first", False]
+    second = run.process.begin_test("second", known=True)
+    assert run.lines()[-2:] == [["result", "first", "passed", 1], ["begin", "second", False]]
+    fixture = run.tracer.push("fixture", "shared")
+    run.lib.plain()
+    run.tracer.pop(fixture)
+    run.process.end_test(second, ["result", "second", "passed", 1])
+    run.lib.Thing().method()
+    third = run.process.begin_test("third")
+    run.lib.inner()
+    run.process.end_test(third, follows=True)
+    run.lib.inner()
+    assert run.functions("fixture", "shared") == {"plain", "inner"}
+    assert run.functions("test", "third") == {"inner"}
+    last = run.process.begin_test("last", known=True)
+    run.process.end_test(last, ["result", "last", "passed", 1], follows=True)
+    run.process.stop()
+    assert run.functions("session", "") == {"Thing.method", "inner"}
+    assert ["result", "last", "passed", 1] in run.lines()
+
+
+@needs_monitoring
 def test_contexts_in_a_test_are_apart_and_referred_to(run: Run) -> None:
     test = run.process.begin_test("outer")
     run.lib.inner()
@@ -309,6 +340,20 @@ def test_links_in_installed_packages_lead_to_the_project(
     borders = Borders(str(root))
     assert borders.relative(str(library / "site-packages" / "linked" / "x.py")) == "lib/x.py"
     assert borders.relative(str(library / "linked" / "x.py")) is None
+    at_once = Borders(str(root))
+    places = (library / "site-packages" / "linked", library / "linked", library / "site-packages")
+    (library / "site-packages" / "y.py").symlink_to(root / "lib" / "y.py")
+    paths = [str(place / file) for place in places for file in ("x.py", "y.py")]
+    at_once.learn([*paths, "x.py", "<string>", ""])
+    assert [at_once.relative(path) for path in paths] == [borders.relative(path) for path in paths]
+    assert [at_once.relative(path) for path in paths] == [
+        "lib/x.py",
+        "lib/y.py",
+        None,
+        None,
+        None,
+        "lib/y.py",
+    ]
     inside = Borders(str(library / "project"))
     assert inside.relative(str(library / "project" / "x.py")) == "x.py"
 
@@ -360,6 +405,17 @@ def test_a_torn_trail_is_read_to_the_tear(tmp_path: Path) -> None:
     trail.write(["lost"])
     assert trail.dropped == 1
     assert json.loads('["end"]') == ["end"]
+
+
+@pytest.mark.parametrize(
+    "line", [["touch", 1, "test", 'ä\udcff"\n', {"file": {"a/b": 1}}, [1, 2]], [None, True, 0.25]]
+)
+def test_lines_are_written_as_json(line: list[Any]) -> None:
+    whole = json.JSONEncoder(separators=(",", ":")).encode(line)
+    with pytest.MonkeyPatch.context() as patch:
+        assert trail_module._encoder()(line) == whole
+        patch.setattr(json.encoder, "c_make_encoder", None)
+        assert trail_module._encoder()(line) == whole
 
 
 def test_functions_that_may_keep_things() -> None:

@@ -65,9 +65,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def _activate(config: pytest.Config) -> None:
     if config.pluginmanager.has_plugin(f"toolkit-{MODULES[0]}") or not activation.asked(config):
         return
-    for name in MODULES:
-        module = import_module(f"toolkit.plugin.{name}")
-        if not hasattr(module, "wanted") or module.wanted(config):
-            config.pluginmanager.register(module, f"toolkit-{name}")
-            if hasattr(module, "activated"):
-                module.activated(config)
+    from toolkit.plugin.garbage import uncollected
+    from toolkit.plugin.importing import unrewritten
+
+    with unrewritten(), uncollected():
+        for name in MODULES:
+            module = import_module(f"toolkit.plugin.{name}")
+            if not hasattr(module, "wanted") or module.wanted(config):
+                config.pluginmanager.register(module, f"toolkit-{name}")
+                if hasattr(module, "activated"):
+                    module.activated(config)

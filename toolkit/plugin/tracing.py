@@ -1,7 +1,7 @@
 """Traces the tests of this process: contexts for tests, shared fixtures and the collection of files."""
 
 import os
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,9 @@ from toolkit.tracing.tracer import Context
 
 if TYPE_CHECKING:
     from toolkit.impact.state import Keepers
+
+RUNNERS = ("_pytest.", "xdist.", "toolkit.plugin.")
+"""Packages that run tests and call nothing of the project between two of them."""
 
 BOUNDARIES = ("pytest_pyfunc_call", "call_fixture_func", "pytest_runtest_protocol", "runtestprotocol")
 
@@ -48,6 +51,10 @@ class TestTracer:
         self.tracer = self.process.tracer
         self._known_now = known
         self._known: Collection[NodeId] = ()
+        self._hook = config.hook.pytest_runtest_protocol
+        self._around: Sequence[object] | None = None  # who is around tests, while only the runner is
+        self._next: tuple[pytest.Item | None, NodeId] = (None, NodeId(""))
+        self._config = config
         self._root = config.rootpath
         self._relative: dict[Path, str] = {}
         self._shared: dict[int, tuple[Any, Context]] = {}  # id of a fixture definition → it, its context
@@ -89,26 +96,40 @@ class TestTracer:
     def pytest_collection_finish(self) -> None:
         """By now the plan is final."""
         self._known = self._known_now()
+        if self._known and only_the_runner(self._config.hook, self):
+            self._around = self._hook.get_hookimpls()
 
     # -- tests ---------------------------------------------------------------------------------------------
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, object, object]:
         """One test with all its phases and tries."""
-        test = identity(item)
+        test = self._next[1] if self._next[0] is item else identity(item)
         self._outcome, self._seconds = None, 0.0
         self._test = self.process.begin_test(test, known=test in self._known)
         file = self.relative(item.path)
         if not test.startswith(f"{file}::"):
             self._test.add("own", file)
+        follows = False
         try:
-            return (yield)
+            result = yield
+            follows = self._follows(item.session, nextitem)
+            return result
         finally:
             ended: list[list[object]] = (
                 [["result", test, self._outcome.value, round(self._seconds, 6)]] if self._outcome else []
             )
-            self.process.end_test(self._test, *ended)
+            self.process.end_test(self._test, *ended, follows=follows)
             self._test = None
+
+    def _follows(self, session: pytest.Session, item: pytest.Item | None) -> bool:
+        """Whether a test that is known follows, and nothing of the project runs before it begins."""
+        if self._around is None or item is None or session.shouldfail or session.shouldstop:
+            return False
+        self._next = item, identity(item)
+        return self._next[1] in self._known and self._hook.get_hookimpls() == self._around
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -160,6 +181,25 @@ class TestTracer:
     def pytest_sessionfinish(self) -> None:
         """Write the rest of the trail."""
         self.process.stop()
+
+
+def only_the_runner(hook: Any, plugin: object) -> bool:
+    """Whether nothing but pytest, xdist and we ourselves run between two tests.
+
+    Args:
+        hook: what calls the hooks.
+        plugin: within whose part of ``pytest_runtest_protocol`` everything belongs to the test.
+    """
+    around = hook.pytest_runtest_protocol.get_hookimpls()  # the outermost last
+    inner = [number for number, found in enumerate(around) if found.plugin is plugin]
+    loops = [found for found in hook.pytest_runtestloop.get_hookimpls() if not is_wrapper(found)]
+    between = [*around[inner[-1] + 1 :], *loops] if inner else around
+    return all(found.function.__module__.startswith(RUNNERS) for found in between)
+
+
+def is_wrapper(found: Any) -> bool:
+    """Whether an implementation of a hook is called around the others."""
+    return bool(found.wrapper or found.hookwrapper)
 
 
 def outcome_of(report: pytest.TestReport) -> Outcome | None:

@@ -64,10 +64,9 @@ class AuditHook:
         handlers = self.handlers
 
         def hook(event: str, arguments: tuple[Any, ...]) -> None:
-            handler = handlers.get(event)
-            if handler is not None:
+            if event in handlers:
                 try:
-                    handler(arguments)
+                    handlers[event](arguments)
                 except Exception:  # noqa: BLE001 - an audit hook that raises would break the user's code
                     self._lost(event)
 

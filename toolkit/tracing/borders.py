@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 OUTSIDE = frozenset(
     {
@@ -57,12 +57,19 @@ class Borders:
         if answer == "":  # not asked yet
             if path.startswith("<"):  # made at run time; the names may be many
                 return None
-            answer = self._relative(path)
+            answer = self._relative(path, os.path.realpath)
             if os.path.isabs(path):  # a relative one depends on the working folder
                 self._known[path] = answer
         return answer
 
-    def _relative(self, path: str) -> str | None:
+    def learn(self, paths: Iterable[str]) -> None:
+        """Find out about many paths while nobody turns folders into links: each folder is looked at once."""
+        folders: dict[str, str] = {}
+        for path in paths:
+            if path not in self._known and os.path.isabs(path):
+                self._known[path] = self._relative(path, lambda file: _real(file, folders))
+
+    def _relative(self, path: str, real: Callable[[str], str]) -> str | None:
         if not path:
             return None
         absolute = os.path.normpath(os.path.join(os.getcwd(), path))
@@ -72,7 +79,7 @@ class Borders:
                 return original
         if absolute.startswith(self._library) and "-packages" not in absolute:  # nobody puts links there
             return None
-        inside = self._inside(absolute, self._given) or self._inside(os.path.realpath(absolute), self.root)
+        inside = self._inside(absolute, self._given) or self._inside(real(absolute), self.root)
         if inside is None or any(part in OUTSIDE for part in inside.split("/")):
             return None
         return inside
@@ -92,6 +99,17 @@ class Borders:
         if not path.startswith(prefix) or path.startswith(self._outside):
             return None
         return path[len(prefix) :].replace(os.sep, "/")
+
+
+def _real(path: str, folders: dict[str, str]) -> str:
+    """Return where a normalised absolute path leads; remembers where folders lead."""
+    if sys.platform == "win32":  # there, the name itself may be a short form of another one
+        return os.path.realpath(path)
+    folder, name = os.path.split(path)
+    if folder not in folders:
+        folders[folder] = os.path.realpath(folder)
+    found = os.path.join(folders[folder], name)
+    return os.path.realpath(found) if os.path.islink(found) else found
 
 
 def _interpreter_folders() -> set[str]:

@@ -67,7 +67,8 @@ class FunctionMonitor:
         self._module_done = module_done
         self._returning: set[int] = set()  # keys of the code objects of modules that are being imported
         self._callbacks: dict[int, Callable[..., object]] = {}  # event → what it calls
-        self._listening = True
+        self.listening = True
+        """Whether functions entered are noted; see :meth:`listen`."""
         self._tool = self._take_tool()
         self.active = self._tool is not None
 
@@ -103,9 +104,9 @@ class FunctionMonitor:
         To change events, the interpreter goes over all instructions; without a callback they cost next to
         nothing. What other threads are in the midst of is looked up afterwards.
         """
-        if self._tool is None or wanted == self._listening:
+        if self._tool is None or wanted == self.listening:
             return
-        self._listening = wanted
+        self.listening = wanted
         for event, callback in self._callbacks.items():
             sys.monitoring.register_callback(self._tool, event, callback if wanted else None)
         self.windows.only_here()

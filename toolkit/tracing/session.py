@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any
 
 from toolkit.tracing.audit import TOKEN, AuditHook
@@ -76,24 +76,27 @@ class TracedProcess:
             self._prepare_children()
         self._environ = EnvironWatch(self.tracer.touch, self.tracer.knows)
         self._gone: set[str] = set()
+        self._held: tuple[list[Any], ...] = ()  # lines of a test that has ended; the next one follows at once
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(before=self._forking, after_in_child=self._forked)
 
     def _adopt_loaded(self) -> None:
         """Watch functions of project modules that were imported before us; their imports were not seen."""
         borders = self.tracer.borders
+        files = {name: getattr(module, "__file__", None) or "" for name, module in list(sys.modules.items())}
+        borders.learn(files.values())
         early = [
-            (name, path, file)
-            for name, module in list(sys.modules.items())
-            if (path := borders.relative(file := getattr(module, "__file__", None) or "")) is not None
+            (name, path, file) for name, file in files.items() if (path := borders.relative(file)) is not None
         ]
         if not early:
             return
-        self.tracer.watch(
-            function.__code__
-            for function in gc.get_objects()
-            if type(function) is FunctionType and borders.relative(function.__code__.co_filename)
-        )
+        codes: dict[str, list[CodeType]] = {}
+        for function in gc.get_objects():
+            if type(function) is FunctionType:
+                code = function.__code__
+                codes.setdefault(code.co_filename, []).append(code)
+        borders.learn(codes)
+        self.tracer.watch(code for file, those in codes.items() if borders.relative(file) for code in those)
         for name, path, file in early:
             self.tracer.note_file(path, file)  # what runs: perhaps an installed copy
             self.tracer.trail.write(["early", name, path])
@@ -112,13 +115,24 @@ class TracedProcess:
     def begin_test(self, name: str, *, known: bool = False) -> Context:
         """Begin a test; see :meth:`Tracer.begin_test`."""
         context = self.tracer.begin_test(name, known=known)
-        self.tracer.trail.write(["begin", name, context.traced])
+        held, self._held = self._held, ()
+        self.tracer.trail.write(*held, ["begin", name, context.traced])
         self.now(context.number)
         return context
 
-    def end_test(self, context: Context, *lines: list[Any]) -> None:
-        """End a test, write some more lines; children that are gone by now belong to no later one."""
-        self.tracer.end_test(context, *lines)
+    def end_test(self, context: Context, *lines: list[Any], follows: bool = False) -> None:
+        """End a test, write some more lines; children that are gone by now belong to no later one.
+
+        Args:
+            context: of the test.
+            lines: of the trail.
+            follows: another test that is known follows at once: these lines are written when it begins.
+        """
+        if follows and not context.traced:
+            self.tracer.end_test(context, follows=True)
+            self._held = lines
+        else:
+            self.tracer.end_test(context, *lines)
         if self._children:
             self._note_gone(context.number)
 
@@ -147,6 +161,7 @@ class TracedProcess:
         tracer = self.tracer
         if self._hook.tracer is None:
             return
+        self._held = ()
         number = tracer.current.number
         name = child_name(self.name, number, "fork")
         try:
@@ -160,6 +175,7 @@ class TracedProcess:
         """Write the rest and put everything back."""
         self._environ.stop()
         self._hook.stop()
+        self.tracer.trail.write(*self._held)
         self.tracer.stop()
         for key, value in self._before.items():
             if value is None:

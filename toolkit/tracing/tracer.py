@@ -143,8 +143,8 @@ class Tracer:
         for position in self.functions.looks.take():
             context.add(FOUND, str(position))
 
-    def _tell_switch(self) -> None:
-        self.functions.listen(self._stack[-1].traced)
+    def _tell_switch(self, *, listen: bool = True) -> None:
+        self.functions.listen(listen and self._stack[-1].traced)
         if self.switched is not None:
             self.switched(self._stack[-1].number)
 
@@ -169,7 +169,8 @@ class Tracer:
                 threads are at work, which could be for later tests, it is traced all the same.
         """
         self._close_finished_imports()
-        self._credit(self._stack[-1])
+        if self.functions.listening:
+            self._credit(self._stack[-1])
         context = self._new("test", name)
         frames = sys._current_frames()
         context.traced = not (known and self.functions.active) or others_at_work(frames, self._is_ours)
@@ -182,12 +183,19 @@ class Tracer:
     def _is_ours(self, code: CodeType) -> bool:
         return self.functions.position(code) not in {None, BOUNDARY}
 
-    def end_test(self, context: Context, *lines: list[Any]) -> None:
-        """End a test and write what it touched, then some more lines."""
+    def end_test(self, context: Context, *lines: list[Any], follows: bool = False) -> None:
+        """End a test and write what it touched, then some more lines.
+
+        Args:
+            context: of the test.
+            lines: of the trail.
+            follows: a test that is known follows, and nothing of the project runs before it: after one that
+                was not traced, functions are not listened to in between.
+        """
         if self._stack[-1] is not context:
             self.pop(self._stack[self._stack.index(context) + 1])
         self._stack.pop()
-        self._tell_switch()
+        self._tell_switch(listen=not (follows and not context.traced))
         if context.traced:
             self._credit(context)
             self.flush(context, *lines)

@@ -26,7 +26,8 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,18 @@ MANY = "many"
 DROPPED = "dropped"
 """First item of the line that says that others are missing."""
 
-_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+def _encoder() -> Callable[[object], str]:
+    """Return what writes JSON; ``JSONEncoder.encode`` makes its inner part anew for each line."""
+    whole = json.JSONEncoder(separators=(",", ":"), check_circular=False)
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:  # no CPython
+        return whole.encode
+    parts = make(None, whole.default, encode_basestring_ascii, None, ":", ",", False, False, True)
+    return lambda line: "".join(parts(line, 0))
+
+
+_encode = _encoder()
 
 
 class TrailWriter:
