@@ -280,6 +280,43 @@ def test_a_docstring_concerns_who_asks_for_docstrings() -> None:
     assert concerned("import shop.prices\nhelp = shop.prices.__doc__\n", "'''a'''\n", "'''b'''\n") == {""}
 
 
+DOCUMENTED = "def area(x):\n    '''{}'''\n    return x\n"
+
+
+@pytest.mark.parametrize(
+    ("user", "found"),
+    [
+        ("def f(): return area(area(1))\n", set()),
+        ("def f(): return shop.prices.area(1)\n", set()),
+        ("def f(): return shop.prices.area.x(1)\n", {"f"}),
+        ("def f(): return g(area)\n", {"f"}),
+        ("def f(): return area(1).__doc__\n", {"f"}),
+        ("def f(): return inspect.getdoc(x)\n", {"f"}),
+        ("def f(): return g('area')\n", {"f"}),
+        ("def f(): return g('shop.prices:area')\n", None),
+        ("def f(): return g('x:area')\n", {"f"}),
+        ("def f(): return g('the area of it')\n", set()),
+        ("command(area)\n", {""}),
+        ("command(shop.prices)\n", None),
+        ("__all__ = ['area']\n", set()),
+        ("@area\ndef f(): pass\n", {"", "f"}),
+    ],
+)
+def test_the_docstring_of_a_function_concerns_who_asks_for_it_or_hands_the_function_on(
+    user: str, found: set[str] | None
+) -> None:
+    old, new = DOCUMENTED.format("Area."), DOCUMENTED.format("The area.")
+    assert concerned("import shop.prices\nfrom shop.prices import area\n" + user, old, new) == found
+
+
+def test_a_configured_function_may_be_asked_for_its_docstring() -> None:
+    files = Files(shop__user=USER)
+    old, new = DOCUMENTED.format("Area."), DOCUMENTED.format("The area.")
+    assert mentioners(files, old, new) is not None
+    files.texts["pyproject.toml"] = "[project.scripts]\narea = 'shop.prices:area'\n"
+    assert mentioners(files, old, new) is None
+
+
 def test_the_exported_names_concern_who_imports_everything() -> None:
     old, new = "__all__ = ['A']\nA = B = f()\n", "__all__ = ['A', 'B']\nA = B = f()\n"
     assert concerned("from shop.prices import *\ndef f(): pass\n", old, new) == {""}

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.impact.fingerprints import parse
-from toolkit.impact.values import DOCSTRING, MOST_NAMES, bindings, differing, read
+from toolkit.impact.values import DOCSTRING, MOST_NAMES, bindings, differing, read, take_docstrings
 
 
 def apart(text: str) -> set[str]:
@@ -123,6 +123,42 @@ def test_two_states_of_a_module_differ_in_names_or_in_more(
 @pytest.mark.parametrize("other", ["gone", "changed while the tests ran", "", "0a1b", "0a1b N"])
 def test_what_is_no_fingerprint_of_a_module_differs_in_more(other: str) -> None:
     assert differing(parse(b"N = 1").level, other) is None
+
+
+def docstrings(text: str) -> set[str]:
+    return set(take_docstrings(ast.parse(text), MOST_NAMES))
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("def f():\n    'x'\n", {"f.__doc__"}),
+        ("async def f():\n    'x'\n    return 1\n", {"f.__doc__"}),
+        ("class C:\n    pass\nclass D(C):\n    def f(self):\n        'x'\n", set()),
+        ("import functools\n@functools.lru_cache(3)\ndef f():\n    'x'\n", {"f.__doc__"}),
+        ("def f():\n    def g():\n        'x'\n", set()),
+        ("def f():\n    'x >>> 1'\n", set()),
+        ("def test_f():\n    'x'\n", set()),
+        ("@command\ndef f():\n    'x'\n", set()),
+        ("@cache\n@command\ndef f():\n    'x'\n", set()),
+        ("if x:\n    def f():\n        'x'\n", set()),
+        ("def f():\n    'x'\ndef f():\n    'y'\n", set()),
+    ],
+)
+def test_docstrings_that_nobody_but_who_asks_for_them_reads_stand_apart(text: str, names: set[str]) -> None:
+    assert docstrings(text) == names
+
+
+def test_where_there_are_too_many_docstrings_none_stands_apart() -> None:
+    assert take_docstrings(ast.parse("def f():\n    'x'\ndef g():\n    'y'\n"), 1) == {}
+
+
+def test_a_docstring_that_stands_apart_changes_neither_the_function_nor_the_rest_but_the_whole() -> None:
+    old, new = (parse(f"def f():\n    'It {what}.'\n    return 1\n".encode()) for what in ("is", "was"))
+    assert dict(differing(old.level, new.level) or ()) == {"f.__doc__": "changed"}
+    assert old.units == new.units
+    assert old.whole != new.whole
+    assert old.tests != new.tests
 
 
 def test_bindings_are_counted_in_the_module_alone() -> None:

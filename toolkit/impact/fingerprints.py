@@ -5,8 +5,8 @@ that runs when the module is imported: statements, class bodies, decorators, def
 docstrings. A unit's fingerprint is a hash of its normalised syntax tree, so comments, layout, quotes and the
 spelling of numbers change nothing, and every other edit changes the unit it is in.
 
-* Names of the module whose values are known stand apart in the fingerprint of its level, and so does its
-  docstring: see ``toolkit.impact.values``.
+* Names of the module whose values are known, and docstrings that only who asks for them reads, stand apart in
+  the fingerprint of its level: see ``toolkit.impact.values``.
 
 * The header of a function (name, arguments, decorators, annotations, docstring) belongs to the function *and*
   to what surrounds it, since it is evaluated there.
@@ -24,13 +24,13 @@ import msgspec
 from toolkit.impact.keeping import Caches, Function, caches_in, first_line, keeps, results_are_kept
 from toolkit.impact.looking import looks_of
 from toolkit.impact.shapes import function_text, text_of
-from toolkit.impact.values import read, write_level
+from toolkit.impact.values import MOST_NAMES, read, take_docstrings, write_level
 from toolkit.tracing.looks import Look
 
 GONE = "gone"
 """The fingerprint of what does not exist (any more)."""
 
-FORMAT = 7
+FORMAT = 8
 """Counts up when fingerprints of unchanged code change; parsed files are kept under it."""
 
 
@@ -86,11 +86,13 @@ def parse(content: bytes) -> Source:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise NotPython(str(error)) from error
     try:
+        tests, whole = digest(text_of(tree, headers="tests")), digest(text_of(tree, headers="bodies"))
+        apart = {**values.texts, **take_docstrings(tree, MOST_NAMES - len(values.texts))}
         units = tuple(_number(_functions(tree, "", caches_in(tree), in_function=False)))
         return Source(
-            level=write_level(digest(text_of(values.rest, headers="all")), values.texts, digest),
-            tests=digest(text_of(tree, headers="tests")),
-            whole=digest(text_of(tree, headers="bodies")),
+            level=write_level(digest(text_of(values.rest, headers="all")), apart, digest),
+            tests=tests,
+            whole=whole,
             units=units,
             imports=tuple(_imports(tree, units)),
         )

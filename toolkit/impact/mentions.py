@@ -7,7 +7,7 @@ other ways than for its attributes, or where they are found by a text.
 
 import ast
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
 import msgspec
@@ -21,7 +21,7 @@ SEARCHING = frozenset(
     | {"load_module", "locate", "module_from_spec", "modules", "resolve_name", "run_module", "run_path"}
 )
 """Ways to a module, or to what it holds, by texts."""
-DOCUMENTING = frozenset({"cleandoc", "doctest", "getdoc", "help", "pydoc"})
+DOCUMENTING = frozenset({DOCSTRING, "cleandoc", "doctest", "getdoc", "help", "pydoc"})
 """Ways to docstrings."""
 _OWN_NAMES = frozenset({"dir", "globals", "locals", "vars"})
 _LITERAL_WAYS = frozenset({"delattr", "getattr", "hasattr", "object", "setattr"})
@@ -75,7 +75,7 @@ def mentions_in(
     Args:
         content: of a Python file.
         units: into which the file was cut.
-        names: name → "added", "removed" or "changed" in a module.
+        names: name, or "function.__doc__" → "added", "removed" or "changed" in a module.
         module: the one in which the names have changed.
         own: whether the file is this module.
 
@@ -96,34 +96,45 @@ class _Search:
     def __init__(
         self, names: Mapping[str, str], module: Module, units: Mapping[int, str], *, own: bool
     ) -> None:
-        self.names = names
+        self.names = {name: how for name, how in names.items() if not is_docstring(name)}
+        self.documented = documented(names)
         self.module = module
         self.units = units
         self.own = own
         self.found: set[str] = set()
-        self._ordinary = not names.keys() <= {DOCSTRING, EXPORTED}
-        self._in_texts = re.compile(rf"\b(?:{'|'.join(map(re.escape, names))})\b")
+        self._ordinary = is_ordinary(names)
+        self._in_texts = re.compile(rf"\b(?:{'|'.join(map(re.escape, self.names)) or '(?!)'})\b")
         self._kept_imports = {name for name, how in names.items() if how == "changed"}
 
     def visit(self, node: ast.AST, owners: tuple[str, ...]) -> None:
         """Go through a tree. ``owners`` are the functions that run it; "" is the import of the module."""
         if isinstance(node, Function):
-            name = self.units.get(first_line(node), "")
-            if node.name in self.names:
-                self.found.update(owners)
-            for part in _header(node):
-                self.visit(part, (*owners, name))
-            for statement in node.body:
-                self.visit(statement, (name,))
-            return
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            self._visit_function(node, owners)
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             if self._in_text(node.value, node):  # of a doctest, which belongs to the file
                 self.found.update((*owners, ""))
-            return
-        if self._mentions(node):
+        else:
+            if self._mentions(node):
+                self.found.update(owners)
+            for child in self._children(node):
+                self.visit(child, owners)
+
+    def _visit_function(self, node: Function, owners: tuple[str, ...]) -> None:
+        name = self.units.get(first_line(node), "")
+        if node.name in self.names:
             self.found.update(owners)
+        for part in _header(node):
+            self.visit(part, (*owners, name))
+        for statement in node.body:
+            self.visit(statement, (name,))
+
+    def _children(self, node: ast.AST) -> Iterator[ast.AST]:
+        """Yield the parts of a node, but for a documented function that is called: its docstring stays."""
         for child in ast.iter_child_nodes(node):
-            self.visit(child, owners)
+            if not (isinstance(node, ast.Call) and child is node.func and _last_of(child) in self.documented):
+                yield child
+            elif isinstance(child, ast.Attribute):
+                yield child.value
 
     def in_value(self, statement: ast.stmt) -> None:
         """Look at a statement whose value stands apart: only texts count, names are part of the value."""
@@ -144,9 +155,10 @@ class _Search:
     def _mentions(self, node: ast.AST) -> bool:  # noqa: PLR0911 - one case each
         match node:
             case ast.Constant():
-                return self._in_texts.search(_text(node)) is not None
+                text = _text(node)
+                return self._in_texts.search(text) is not None or _last_word(text) in self.documented
             case ast.Name(id=name) | ast.Attribute(attr=name):
-                return name in self.names or self._searches(name)
+                return name in self.names or name in self.documented or self._searches(name)
             case ast.ImportFrom():
                 return self._in_import(node)
             case ast.alias(name=name, asname=alias):
@@ -162,7 +174,7 @@ class _Search:
     def _searches(self, name: str) -> bool:
         if self._ordinary and (name in SEARCHING or (self.own and name in _OWN_NAMES)):
             return True
-        return DOCSTRING in self.names and name in DOCUMENTING
+        return (DOCSTRING in self.names or bool(self.documented)) and name in DOCUMENTING
 
     def _in_import(self, node: ast.ImportFrom) -> bool:
         last = (node.module or "").rpartition(".")[2]
@@ -173,6 +185,30 @@ class _Search:
             elif item.name in self.names and (item.asname or item.name not in self._kept_imports):
                 return True
         return False
+
+
+def is_docstring(name: str) -> bool:
+    """Whether a name stands for the docstring of a function: "area.__doc__"."""
+    return name.endswith(f".{DOCSTRING}")
+
+
+def documented(names: Iterable[str]) -> frozenset[str]:
+    """Return the words by which functions are got whose docstrings are among some names."""
+    return frozenset(name.removesuffix(f".{DOCSTRING}") for name in names if is_docstring(name))
+
+
+def is_ordinary(names: Iterable[str]) -> bool:
+    """Whether some names are more than docstrings and what a module exports."""
+    return any(name not in {DOCSTRING, EXPORTED} and not is_docstring(name) for name in names)
+
+
+def _last_of(node: ast.AST) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def _last_word(text: str) -> str:
+    """Return the name of a function that a text may be: "area" of "shapes:area"."""
+    return re.split(r"[.:]", text.strip())[-1]
 
 
 def _header(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.AST]:

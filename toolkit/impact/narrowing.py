@@ -20,7 +20,11 @@ from toolkit.impact.mentions import (
     SEARCHING,
     Mentions,
     Module,
+    Use,
+    documented,
+    is_docstring,
     is_named_in,
+    is_ordinary,
     mentions_in,
     use_in,
 )
@@ -106,7 +110,7 @@ class Names:
         return self._found[key]
 
     def _mentioning(self, module: Module, names: Mapping[str, str]) -> Mentioners | None:
-        ordinary = not names.keys() <= {DOCSTRING, EXPORTED}
+        ordinary = is_ordinary(names)
         if not all(name.isascii() for name in names) or (
             ordinary and (self._required or is_conftest(module.path))
         ):
@@ -114,16 +118,20 @@ class Names:
         try:
             if ordinary and (self._is_told(module) or not self._is_only_imported(module)):
                 return None
-            return self._search(module, names, ordinary=ordinary)
+            functions = documented(names)
+            if functions and (self._are_told(functions) or any(use.held for use in self._uses(module))):
+                return None
+            return self._search(module, names)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None  # what cannot be read may mention it
 
     # -- names ---------------------------------------------------------------------------------------------
 
-    def _search(self, module: Module, names: Mapping[str, str], *, ordinary: bool) -> Mentioners | None:
-        words = {*names, *(SEARCHING if ordinary else ()), *(DOCUMENTING if DOCSTRING in names else ())}
-        worded = re.compile(rb"\b(?:%b)\b" % b"|".join(re.escape(word.encode()) for word in sorted(words)))
-        named = re.compile(rb"\b(?:%b)\b" % b"|".join(re.escape(name.encode()) for name in sorted(names)))
+    def _search(self, module: Module, names: Mapping[str, str]) -> Mentioners | None:
+        functions = documented(names)
+        held = {name for name in names if name != DOCSTRING and not is_docstring(name)}
+        documenting = DOCUMENTING if functions or DOCSTRING in names else frozenset[str]()
+        worded = _any_of({*held, *functions, *documenting, *(SEARCHING if is_ordinary(names) else ())})
         units: set[tuple[str, str]] = set()
         levels: set[str] = set()
         for path in self._python():
@@ -139,10 +147,16 @@ class Names:
             units.update((path, unit) for unit in found.units)
             if found.level:
                 levels.add(path)
-        if any(named.search(self._read(path)) for path in self._with_suffix(_COMPILED)):
+        if held and any(_any_of(held).search(self._read(path)) for path in self._with_suffix(_COMPILED)):
             return None
-        files = (path for path in self._opened if named.search(self._read(path)))
+        in_data = _any_of({*held, *documenting})
+        files = (path for path in self._opened if in_data.search(self._read(path)))
         return Mentioners(frozenset(units), frozenset(levels), frozenset(files))
+
+    def _are_told(self, functions: Collection[str]) -> bool:
+        """Whether a file of configuration may tell others one of some functions: "shop.prices:total"."""
+        told = re.compile(rb"[.:](?:%b)\b" % b"|".join(re.escape(name.encode()) for name in functions))
+        return any(told.search(self._read(path)) for path in self._with_suffix(_SETTINGS))
 
     def _mentions(self, path: str, content: bytes, names: Mapping[str, str], module: Module) -> Mentions:
         source = self._source(path)
@@ -162,12 +176,15 @@ class Names:
 
     def _is_only_imported(self, module: Module) -> bool:
         """Whether statements import the module, and no file does more with it than read its attributes."""
-        uses = [
+        uses = self._uses(module)
+        return any(use.imported for use in uses) and not any(use.held for use in uses)
+
+    def _uses(self, module: Module) -> list[Use]:
+        return [
             use_in(content, module, own=path == module.path)
             for path in self._python()
             if module.last.encode() in (content := self._read(path)) or path == module.path
         ]
-        return any(use.imported for use in uses) and not any(use.held for use in uses)
 
     # -- files ---------------------------------------------------------------------------------------------
 
@@ -188,6 +205,10 @@ class Names:
         if path not in self._contents:
             self._contents[path] = self._tree.read(path) or b""
         return self._contents[path]
+
+
+def _any_of(words: Iterable[str]) -> re.Pattern[bytes]:
+    return re.compile(rb"\b(?:%b)\b" % b"|".join(re.escape(word.encode()) for word in sorted(words)))
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from toolkit.impact.folding import NotFolded, fold
+from toolkit.impact.keeping import Function, names_in
 from toolkit.impact.shapes import text_of
 
 DOCSTRING = "__doc__"
@@ -23,6 +24,10 @@ EXPORTED = "__all__"
 MOST_NAMES = 300
 """A module with more such names is one whole: each is written with the module's fingerprint."""
 
+_INCURIOUS = frozenset(
+    {"asynccontextmanager", "cache", "contextmanager", "fixture", "lru_cache", "overload", "wraps"}
+)
+"""Decorators that at most hand a docstring on."""
 _READ_BY_PYTEST = ("pytest", "collect_ignore")
 _ASKS_PYTEST = "PYTEST_DONT_REWRITE"
 
@@ -89,6 +94,42 @@ def split(tree: ast.Module) -> Values:
     if len(texts) > MOST_NAMES:
         return Values(rest=tree.body, texts={}, statements=frozenset())
     return Values(rest=rest, texts=texts, statements=frozenset(apart))
+
+
+def take_docstrings(tree: ast.Module, room: int) -> dict[str, str]:
+    """Take the docstrings of functions out of a tree where only who asks for them reads them.
+
+    That are functions of the module itself, whose decorators do not look at them.
+
+    Args:
+        tree: changed in place.
+        room: so many may stand apart; where there are more, none does.
+
+    Returns:
+        "name.__doc__" → docstring.
+    """
+    bound = bindings(tree)
+    functions = [
+        item
+        for item in tree.body
+        if isinstance(item, Function) and bound[item.name] == 1 and _is_incuriously_documented(item)
+    ]
+    if len(functions) > room:
+        return {}
+    texts = {f"{item.name}.{DOCSTRING}": repr(ast.get_docstring(item, clean=False)) for item in functions}
+    for item in functions:
+        del item.body[0]
+    return texts
+
+
+def _is_incuriously_documented(function: Function) -> bool:
+    text = ast.get_docstring(function, clean=False)
+    return (
+        text is not None
+        and ">>>" not in text
+        and not function.name.startswith("test")
+        and all(not _INCURIOUS.isdisjoint(names_in(item)) for item in function.decorator_list)
+    )
 
 
 def bindings(tree: ast.Module) -> Counter[str]:
