@@ -71,12 +71,14 @@ class Likelihood(msgspec.Struct, frozen=True, kw_only=True):
         probability: 0 … 1, not yet calibrated.
         suspicion: 0 … 1, the blend that orders; a new test has the fixed value :data:`NEW_TEST`.
         beside: 0 … 1, rate of failure of the tests next to it by name.
+        slowness: logarithm of 1 + its duration in typical ones, from 0.
         priority: higher runs earlier; only its order means anything.
     """
 
     probability: float
     suspicion: float
     beside: float
+    slowness: float
     priority: float
 
 
@@ -102,13 +104,20 @@ def likelihoods(evidence: Iterable[Evidence], *, rate: float, new_rate: float) -
         own = _own_rate(one, rate=rate, new_rate=new_rate)
         blended = (1 - NEIGHBOUR_SHARE) * own + NEIGHBOUR_SHARE * beside
         suspicion = NEW_TEST if not one.runs else max(0.0, blended - _flip_discount(one, new_rate))
+        slowness = math.log1p(one.duration / scale)
         found[one.test] = Likelihood(
             probability=blended if one.runs else 0.5 * (new_rate + beside),
             suspicion=suspicion,
             beside=beside,
-            priority=math.log(suspicion + FLOOR) - DURATION_EXPONENT * math.log1p(one.duration / scale),
+            slowness=slowness,
+            priority=urgency(suspicion, slowness, DURATION_EXPONENT),
         )
     return found
+
+
+def urgency(suspicion: float, slowness: float, exponent: float) -> float:
+    """Return the logarithm of a suspicion per duration, the duration raised to ``exponent``."""
+    return math.log(suspicion + FLOOR) - exponent * slowness
 
 
 def weighted_rate(recent: Sequence[bool], weight: float, *, start: float) -> float:
