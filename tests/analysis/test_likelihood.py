@@ -1,5 +1,8 @@
 """The prior of order and prediction: what a test's own past says."""
 
+import math
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +13,7 @@ from toolkit.analysis.likelihood import (
     Ledger,
     flip_rate,
     likelihoods,
+    urgency,
     weighted_rate,
 )
 from toolkit.records import NodeId
@@ -65,6 +69,22 @@ def test_of_two_equal_suspects_the_shorter_runs_first() -> None:
         new_rate=0.1,
     )
     assert found[NodeId("b")].priority > found[NodeId("a")].priority
+
+
+@given(st.floats(0, 1), st.floats(0, 10), st.floats(0.01, 1))
+def test_a_longer_test_is_less_urgent_and_the_exponent_says_how_much(
+    suspicion: float, slowness: float, exponent: float
+) -> None:
+    shortest = urgency(suspicion, 0.0, exponent)
+    assert urgency(suspicion, slowness, exponent) == shortest - exponent * slowness
+    assert urgency(suspicion, slowness, 0.0) == shortest
+
+
+def test_the_slowness_of_a_test_counts_in_typical_durations() -> None:
+    found = likelihoods(
+        [evidence(f"t{seconds}", [True], duration=seconds) for seconds in (0, 2, 6)], rate=0.1, new_rate=0.1
+    )
+    assert [one.slowness for one in found.values()] == pytest.approx([0.0, math.log(1 + 2 / 6), math.log(2)])
 
 
 def test_tests_of_one_module_are_suspected_together() -> None:

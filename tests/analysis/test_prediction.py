@@ -1,12 +1,22 @@
 """Predictions are learned from the past only, are probabilities, and never fail for want of history."""
 
+import math
 import random
 import sys
 
 import pytest
 
-from toolkit.analysis.likelihood import Ledger
-from toolkit.analysis.prediction import MIN_RUNS, Model, Result, _mean_ranks, _rows, train
+from toolkit.analysis.likelihood import Ledger, urgency
+from toolkit.analysis.prediction import (
+    DURATION_SHARE,
+    MIN_RUNS,
+    TREE_SHARE,
+    Model,
+    Result,
+    _mean_ranks,
+    _rows,
+    train,
+)
 from toolkit.errors import MissingExtra
 from toolkit.records import NodeId
 
@@ -33,6 +43,27 @@ def test_a_short_history_is_answered_by_the_prior() -> None:
     assert [one.test for one in found][-1] == "t0"
     assert not any(one.calibrated for one in found)
     assert next(one for one in found if one.test == "new").factors == ("new test: it has never run",)
+
+
+def test_untrained_the_order_is_that_of_the_first_stage() -> None:
+    """What needs no training weighs the duration in its own way, with and without scikit-learn."""
+    model = train(runs(MIN_RUNS - 1))
+    tests = {NodeId(f"t{index}"): 1.0 + index for index in range(10)}
+    first = model.ledger.rank(tests)
+    assert {one.test: one.priority for one in model.predict(tests)} == {
+        test: one.priority for test, one in first.items()
+    }
+
+
+def test_trained_the_duration_weighs_less_and_the_trees_more() -> None:
+    """The trained order is the first stage at its own weight of the duration, corrected by the trees."""
+    model = train(runs(30))
+    tests = {NodeId(f"t{index}"): 1.0 + index for index in range(10)}
+    first, found = model.ledger.rank(tests), {one.test: one for one in model.predict(tests)}
+    uncorrected = {test: urgency(one.suspicion, one.slowness, DURATION_SHARE) for test, one in first.items()}
+    corrections = [(found[test].priority - uncorrected[test]) / TREE_SHARE for test in tests]
+    assert all(math.log(0.001) <= each <= math.log(1.001) for each in corrections)
+    assert found[NodeId("t9")].priority > found[NodeId("t0")].priority
 
 
 @pytest.mark.slow
