@@ -23,6 +23,7 @@ import msgspec
 
 from toolkit.impact.keeping import Caches, Function, caches_in, first_line, keeps, results_are_kept
 from toolkit.impact.looking import looks_of
+from toolkit.impact.nodes import children
 from toolkit.impact.shapes import function_text, text_of
 from toolkit.impact.values import MOST_NAMES, read, take_docstrings, write_level
 from toolkit.tracing.looks import Look
@@ -101,7 +102,7 @@ def parse(content: bytes) -> Source:
 
 
 def _functions(node: ast.AST, prefix: str, caches: Caches, *, in_function: bool) -> Iterator[Unit]:
-    for child in ast.iter_child_nodes(node):
+    for child in children(node):
         if isinstance(child, ast.expr):  # no function is defined in one
             continue
         if isinstance(child, Function):
@@ -145,7 +146,7 @@ def _imports(tree: ast.Module, units: tuple[Unit, ...]) -> Iterator[ImportedName
         elif isinstance(node, ast.If) and _is_type_checking(node.test):
             pending.extend(node.orelse)
         elif not isinstance(node, ast.expr):
-            pending.extend(ast.iter_child_nodes(node))
+            pending.extend(children(node))
 
 
 def unit_at(units: tuple[Unit, ...], line: int) -> Unit | None:

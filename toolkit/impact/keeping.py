@@ -8,8 +8,10 @@ not new in the function; ``self`` in ``__init__`` is new.
 
 import ast
 from collections.abc import Collection
+from functools import cache
 from typing import NamedTuple
 
+from toolkit.impact.nodes import children, walk
 from toolkit.tracing.keeping import CHANGING_METHODS, KEEPING, KEPT_HOOKS, LOADERS
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -32,7 +34,7 @@ class Caches(NamedTuple):
 
 def caches_in(tree: ast.AST) -> Caches:
     """Return the caches that a module mentions outside of decorators."""
-    nodes = list(ast.walk(tree))
+    nodes = walk(tree)
     named = Caches(
         frozenset(
             item.asname
@@ -42,10 +44,11 @@ def caches_in(tree: ast.AST) -> Caches:
             if item.asname and KEEPING.search(item.name)
         )
     )
+    is_one = cache(named.is_one)
     given = (
         argument
         for node in nodes
-        if isinstance(node, ast.Call) and any(map(named.is_one, names_in(node.func)))
+        if type(node) is ast.Call and node.args and any(map(is_one, names_in(node.func)))
         for argument in node.args
     )
     return Caches(named.aliases, frozenset(name for item in given for name in names_in(item)))
@@ -79,8 +82,8 @@ def kept_by_name(own: Collection[ast.AST]) -> bool:
     """
     if any(isinstance(node, (ast.Global, ast.Nonlocal)) for node in own):
         return True
-    mentioned = {node.id for node in own if isinstance(node, ast.Name)}
-    mentioned |= {node.attr for node in own if isinstance(node, ast.Attribute)}
+    mentioned = {node.id for node in own if type(node) is ast.Name}
+    mentioned |= {node.attr for node in own if type(node) is ast.Attribute}
     return not LOADERS.isdisjoint(mentioned) or (
         "setattr" in mentioned and not mentioned.isdisjoint({"hasattr", "getattr"})
     )
@@ -88,9 +91,13 @@ def kept_by_name(own: Collection[ast.AST]) -> bool:
 
 def places_kept(function: Function, own: Collection[ast.AST]) -> set[str]:
     """Return the places to which the function stores and at which it also looks."""
-    fresh = fresh_names(function, own)
-    stored = {place for node in own if (place := stored_place(node)) and _root(place) not in fresh}
-    looked = {place for node in own for place in _looked_at(node)}
+    stored = {place for node in own if type(node) in _CHANGING and (place := stored_place(node))}
+    if stored:
+        fresh = fresh_names(function, own)
+        stored = {place for place in stored if _root(place) not in fresh}
+    if not stored:  # as most functions
+        return set()
+    looked = {place for node in own if type(node) in _LOOKING for place in _looked_at(node)}
     asked = {node.value for node in own if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     return {place for place in stored if place in looked or place.rpartition(".")[2] in asked}
 
@@ -117,7 +124,7 @@ def own_nodes(function: Function) -> list[ast.AST]:
         node = pending.pop()
         found.append(node)
         if not isinstance(node, Function):
-            pending.extend(ast.iter_child_nodes(node))
+            pending.extend(children(node))
     return found
 
 
@@ -138,7 +145,7 @@ def _root(place: str) -> str:
 def _reads(node: ast.AST) -> set[str]:
     return {
         place_of(inner)
-        for inner in ast.walk(node)
+        for inner in walk(node)
         if isinstance(inner, (ast.Name, ast.Attribute)) and isinstance(inner.ctx, ast.Load)
     }
 
@@ -164,11 +171,29 @@ def _looked_at(node: ast.AST) -> set[str]:  # noqa: PLR0911 - one for each form
 
 def _is_missing(handler: ast.ExceptHandler) -> bool:
     names = (
-        {inner.id for inner in ast.walk(handler.type) if isinstance(inner, ast.Name)}
-        if handler.type
-        else set()
+        {inner.id for inner in walk(handler.type) if isinstance(inner, ast.Name)} if handler.type else set()
     )
     return handler.type is None or not MISSING.isdisjoint(names)
+
+
+_LOOKING = frozenset(
+    {
+        ast.If,
+        ast.IfExp,
+        ast.While,
+        ast.Match,
+        ast.BoolOp,
+        ast.Compare,
+        ast.NamedExpr,
+        ast.Subscript,
+        ast.Call,
+        ast.Try,
+    }
+)
+"""Kinds of nodes that :func:`_looked_at` tells something about."""
+
+_CHANGING = frozenset({ast.Attribute, ast.Subscript, ast.Call})
+"""Kinds of nodes that :func:`changed_by` tells something about."""
 
 
 def stored_place(node: ast.AST) -> str:

@@ -22,6 +22,7 @@ from toolkit.impact.keeping import (
     results_are_kept,
     stored_place,
 )
+from toolkit.impact.nodes import children, walk
 from toolkit.tracing.keeping import CHANGING_METHODS, Keepers
 from toolkit.tracing.looks import EMPTY, ENTERING, FALSE, LEAVING, NONE, USED, Look
 
@@ -53,7 +54,7 @@ def keepers_of(content: bytes, among: Collection[int]) -> Keepers:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return dict.fromkeys(among)
     caches = caches_in(tree)
-    functions = {first_line(node): node for node in ast.walk(tree) if isinstance(node, Function)}
+    functions = {first_line(node): node for node in walk(tree) if isinstance(node, Function)}
     found: dict[int, tuple[Look, ...] | None] = {}
     for line in among:
         node = functions.get(line)
@@ -74,7 +75,7 @@ def looks_of(function: Function) -> tuple[Look, ...] | None:
     changed = [target for node in nodes if (target := changed_by(node)) is not None]
     if not all(_root(place_of(node)) in known for node in changed):
         return None
-    parents = {id(child): node for node in nodes for child in ast.iter_child_nodes(node)}
+    parents = {id(child): node for node in nodes for child in children(node)}
     found: list[Look] = []
     for place in sorted(places_kept(function, nodes)):
         looks = _looks_at(place, nodes, parents, bound, _parameters(function))
@@ -95,7 +96,7 @@ def _is_opaque(nodes: Collection[ast.AST]) -> bool:
             isinstance(inner, ast.Nonlocal)
             for node in nodes
             if isinstance(node, Function)
-            for inner in ast.walk(node)
+            for inner in walk(node)
         )
     )
 
@@ -226,7 +227,7 @@ def _stored_under(test: ast.AST, place: str, parents: Parents) -> bool:
         and any(
             isinstance(inner, ast.Attribute) and isinstance(inner.ctx, ast.Store) and place_of(inner) == place
             for statement in branch.body
-            for inner in ast.walk(statement)
+            for inner in walk(statement)
         )
     )
 

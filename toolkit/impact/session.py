@@ -17,7 +17,7 @@ from toolkit.impact.narrowing import Change, Names, changes_in
 from toolkit.impact.policy import PastRun, Track, track
 from toolkit.impact.rehearsal import rehearse
 from toolkit.impact.selection import Selection, select
-from toolkit.impact.state import Keepers, ProjectState, fingerprints
+from toolkit.impact.state import Keepers, ParsedHere, ProjectState, fingerprints
 from toolkit.impact.store import DependencyStore
 from toolkit.impact.touching import Interner
 from toolkit.impact.trails import ProcessTrail, first_uses, offspring, read_trails
@@ -94,6 +94,8 @@ class ImpactSession:
     ) -> None:
         self.root = root
         self.store = store
+        self.parsed = ParsedHere(store)
+        """For the files that this process cuts into units while tests run."""
         self.environment = environment_name()
         self._environ = dict(os.environ if environ is None else environ)
         self._options = None if options is None else tuple(options)
@@ -118,7 +120,7 @@ class ImpactSession:
         tree = DiskTree(self.root) if tree is None else tree
         return ProjectState(
             tree,
-            self.store,
+            self.parsed,
             environ=self._environ,
             settings={**pytest_settings(tree, self._options or ()), "packages": packages.others(modules)},
             distributions=packages.fingerprint,

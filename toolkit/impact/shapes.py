@@ -8,6 +8,7 @@ from toolkit.impact.keeping import Function
 
 _LEAVES = frozenset({str, int, type(None)})
 """What most values in a tree are; there are others."""
+_ABSENT = object()
 _SKIPPED_FIELDS = frozenset({"type_comment", "kind", "ctx", "type_ignores"})
 
 
@@ -63,10 +64,8 @@ _FIELDS: dict[type[ast.AST], tuple[tuple[str, str], ...]] = {}
 
 def _fields(kind: type[ast.AST]) -> tuple[tuple[str, str], ...]:
     """Return the fields of a kind of node that are written, each with what is written before it."""
-    found = _FIELDS.get(kind)
-    if found is None:
-        names = (name for name in kind._fields if name not in _SKIPPED_FIELDS)
-        found = _FIELDS[kind] = tuple((name, f" {name}=") for name in names)
+    names = (name for name in kind._fields if name not in _SKIPPED_FIELDS)
+    found = _FIELDS[kind] = tuple((name, f" {name}=") for name in names)
     return found
 
 
@@ -92,10 +91,13 @@ def _write(node: Any, write: Callable[[str], object], headers: str) -> None:
             _write_header(node, write)
     elif isinstance(node, ast.AST):
         write(f"({kind.__name__}")
-        for field, before in _fields(type(node)):
-            if hasattr(node, field):
+        for field, before in _FIELDS.get(kind) or _fields(kind):
+            value = getattr(node, field, _ABSENT)
+            if type(value) in _LEAVES:
+                write(f"{before}{type(value).__name__}:{value!r}")
+            elif value is not _ABSENT:
                 write(before)
-                _write(getattr(node, field), write, headers)
+                _write(value, write, headers)
         write(")")
     else:
         write(f"{kind.__name__}:{node!r}")

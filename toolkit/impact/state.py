@@ -107,7 +107,7 @@ class ProjectState:
     def keepers(self) -> Keepers:
         """Return the functions that keep things, in the files that were cut into units so far."""
         return {
-            self.content(path): {unit.first: unit.looks for unit in source.units if unit.keeps or unit.kept}
+            self.content(path): keepers_in(source)
             for path, source in self._sources.items()
             if source is not None
         }
@@ -158,11 +158,56 @@ class ProjectState:
         return self._everything
 
 
-def keepers_among(known: Keepers) -> keeping.KeepersOf:
-    """Return a way to tell which functions keep things; files that are not known are parsed."""
+class ParsedHere:
+    """Files that this process has cut into units while tests ran: none is cut twice.
+
+    Args:
+        cache: gets each when it is asked for.
+    """
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self._values: dict[str, bytes] = {}
+
+    def get(self, key: str) -> bytes | None:
+        """See :class:`Cache`."""
+        value = self._values.pop(key, None)
+        if value is None:
+            return self._cache.get(key)
+        self._cache.put(key, value)
+        return value
+
+    def put(self, key: str, value: bytes) -> None:
+        """See :class:`Cache`."""
+        self._cache.put(key, value)
+
+    def keepers(self, data: bytes) -> keeping.Keepers | None:
+        """Return the functions of a file that keep things, and remember how it is cut; None: no Python."""
+        try:
+            source = parse(data)
+        except NotPython:
+            return None
+        self._values[_key(digest(data))] = _ENCODER.encode(source)
+        return keepers_in(source)
+
+
+def keepers_in(source: Source) -> keeping.Keepers:
+    """Return the functions of a file that keep things."""
+    return {unit.first: unit.looks for unit in source.units if unit.keeps or unit.kept}
+
+
+def keepers_among(known: Keepers, parsed: ParsedHere | None = None) -> keeping.KeepersOf:
+    """Return a way to tell which functions keep things; files that are not known are parsed.
+
+    Args:
+        known: what is known of files.
+        parsed: remembers these, where the process that runs the tests also stores what they depend on.
+    """
 
     def of(content: bytes, among: Collection[int]) -> keeping.Keepers:
         found = known.get(digest(content))
+        if found is None and parsed is not None:
+            found = parsed.keepers(content)
         return keepers_of(content, among) if found is None else found
 
     return of
@@ -183,7 +228,7 @@ def code_fingerprint(source: Source, item: Input) -> str:
 
 def cached_parse(data: bytes, content: str, cache: Cache) -> Source | None:
     """Cut a file into units, or take them from the cache."""
-    key = f"{FORMAT}:{content}"
+    key = _key(content)
     kept = cache.get(key)
     if kept is not None:
         with contextlib.suppress(msgspec.MsgspecError):
@@ -195,6 +240,11 @@ def cached_parse(data: bytes, content: str, cache: Cache) -> Source | None:
         source = None
     cache.put(key, _ENCODER.encode(source))
     return source
+
+
+def _key(content: str) -> str:
+    """Return where a parsed file is kept, by the hash of its content."""
+    return f"{FORMAT}:{content}"
 
 
 def _module_parts(path: str) -> list[str]:

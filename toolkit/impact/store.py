@@ -15,6 +15,7 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import Self
 
@@ -193,10 +194,11 @@ class DependencyStore:
 
     def _record_segment(self, environment: str, cases: tuple[CaseInputs, ...], numbers: list[int]) -> None:
         postings = bitmaps(cases)
+        packing = cache(pack)
         segment = self._new_segment(len(cases))
         self._db.executemany(
             "INSERT INTO postings (segment, input, bits) VALUES (?, ?, ?)",
-            ((segment, numbers[index], pack(bits)) for index, bits in postings.items()),
+            ((segment, numbers[index], packing(bits)) for index, bits in postings.items()),
         )
         self._name_tests(environment, cases, segment)
 
@@ -318,20 +320,18 @@ class DependencyStore:
         moved: dict[int, list[tuple[int, int]]] = {}
         for new, (_environment, _node, segment, old) in enumerate(living):
             moved.setdefault(segment, []).append((old, new))
-        size = (len(living) + 7) // 8
-        postings: dict[int, bytearray] = {}
+        postings: dict[int, int] = {}
         for segment, pairs in moved.items():
+            places = cache(partial(_moved, pairs))  # many inputs of a segment have the same tests
             rows = self._db.execute("SELECT input, bits FROM postings WHERE segment = ?", (segment,))
             for number, packed in rows.fetchall():
-                bits = unpack(packed)
-                for old, new in pairs:
-                    if bits >> old & 1:
-                        merged = postings.setdefault(number, bytearray(size))
-                        merged[new >> 3] |= 1 << (new & 7)
+                if bits := places(packed):
+                    postings[number] = postings.get(number, 0) | bits
+        packing = cache(pack)
         target = self._new_segment(len(living))
         self._db.executemany(
             "INSERT INTO postings (segment, input, bits) VALUES (?, ?, ?)",
-            ((target, number, zlib.compress(bits, 1)) for number, bits in postings.items()),
+            ((target, number, packing(bits)) for number, bits in postings.items()),
         )
         self._db.executemany(
             "UPDATE tests SET segment = ?, position = ? WHERE environment = ? AND node = ?",
@@ -352,6 +352,12 @@ class DependencyStore:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _moved(pairs: list[tuple[int, int]], packed: bytes) -> int:
+    """Return a bitmap in which the tests have moved: old number → new number."""
+    bits = unpack(packed)
+    return sum(1 << new for old, new in pairs if bits >> old & 1)
 
 
 def open_store(path: Path) -> DependencyStore:

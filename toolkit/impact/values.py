@@ -17,6 +17,7 @@ import msgspec
 
 from toolkit.impact.folding import NotFolded, fold
 from toolkit.impact.keeping import Function, names_in
+from toolkit.impact.nodes import children, walk
 from toolkit.impact.shapes import text_of
 
 DOCSTRING = "__doc__"
@@ -143,11 +144,11 @@ def bindings(tree: ast.Module) -> Counter[str]:
         node = pending.pop()
         found.update(_bound_by(node))
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
-            inside = (inner for inner in ast.walk(node) if isinstance(inner, ast.Global))
+            inside = (inner for inner in walk(node) if isinstance(inner, ast.Global))
             found.update({name: 2 for item in inside for name in item.names})
             pending.extend(_evaluated_around(node))  # a walrus in one binds here
         else:
-            pending.extend(ast.iter_child_nodes(node))
+            pending.extend(children(node))
     return found
 
 

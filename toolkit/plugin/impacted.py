@@ -28,6 +28,7 @@ from toolkit.tracing.keeping import Keepers
 if TYPE_CHECKING:
     from toolkit.impact.policy import Track
     from toolkit.impact.selection import Selection
+    from toolkit.impact.state import ParsedHere
 
 FOLDER = "TOOLKIT_IMPACT"
 """Environment variable: controller's process id and folder of the trails, for its workers."""
@@ -73,7 +74,7 @@ def activated(config: pytest.Config) -> None:
     controller = ImpactController(config)
     config.pluginmanager.register(controller, "toolkit-impact-controller")
     if not has_workers(config):
-        begin_process(config, controller.folder, "main")
+        begin_process(config, controller.folder, "main", controller.session.parsed)
 
 
 def folder_from_controller() -> Path | None:
@@ -92,7 +93,7 @@ def has_workers(config: pytest.Config) -> bool:
     return bool(getattr(options, "numprocesses", None) or getattr(options, "tx", None))
 
 
-def begin_process(config: pytest.Config, folder: Path, name: str) -> None:
+def begin_process(config: pytest.Config, folder: Path, name: str, parsed: "ParsedHere | None" = None) -> None:
     """Trace and deselect in a process that runs tests."""
     from toolkit.plugin.covering import CoverageSplit, covered_file
     from toolkit.plugin.tracing import TestTracer
@@ -102,7 +103,7 @@ def begin_process(config: pytest.Config, folder: Path, name: str) -> None:
 
     config.pluginmanager.register(Deselector(config, folder), "toolkit-impact-deselector")
     if not config.known_args_namespace.collectonly:
-        tests = TestTracer(config, folder, name, read_plan(folder).keepers, known)
+        tests = TestTracer(config, folder, name, read_plan(folder).keepers, known, parsed=parsed)
         config.pluginmanager.register(tests, "toolkit-impact-tracer")
         config.pluginmanager.register(CoverageSplit(tests.tracer, covered_file(folder, name)))
 

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from toolkit.plugin.garbage import uncollected
 from toolkit.plugin.recording import identity
 from toolkit.records import NodeId, Outcome
+from toolkit.tracing.keeping import Keepers as KeepersOfFile
+from toolkit.tracing.keeping import KeepersOf
 from toolkit.tracing.session import TracedProcess
 from toolkit.tracing.tracer import Context
 
 if TYPE_CHECKING:
-    from toolkit.impact.state import Keepers
+    from toolkit.impact.state import Keepers, ParsedHere
 
 RUNNERS = ("_pytest.", "xdist.", "toolkit.plugin.")
 """Packages that run tests and call nothing of the project between two of them."""
@@ -30,6 +33,7 @@ class TestTracer:
         name: of this process: ``main``, ``gw0`` …
         keepers: functions that keep things for later calls, in the files that are known.
         known: asked once all tests are collected: those that need not be traced.
+        parsed: remembers files that are parsed meanwhile; None: another process stores the trails.
     """
 
     __test__ = False
@@ -41,10 +45,12 @@ class TestTracer:
         name: str,
         keepers: "Keepers",
         known: Callable[[], Collection[NodeId]],
+        *,
+        parsed: "ParsedHere | None" = None,
     ) -> None:
         from toolkit.impact.state import keepers_among
 
-        of = keepers_among(keepers)
+        of = without_collector(keepers_among(keepers, parsed))
         self.process = TracedProcess(
             str(config.rootpath), str(folder), name, keepers_of=of, known_keepers=keepers
         )
@@ -181,6 +187,16 @@ class TestTracer:
     def pytest_sessionfinish(self) -> None:
         """Write the rest of the trail."""
         self.process.stop()
+
+
+def without_collector(of: KeepersOf) -> KeepersOf:
+    """Pause the garbage collector while a file is parsed: of a syntax tree, all becomes garbage at once."""
+
+    def paused(content: bytes, among: Collection[int]) -> KeepersOfFile:
+        with uncollected():
+            return of(content, among)
+
+    return paused
 
 
 def only_the_runner(hook: Any, plugin: object) -> bool:

@@ -162,7 +162,7 @@ class FunctionMonitor:
     def _begin_window(self, key: int) -> bool:
         """At an entry of a function that keeps things: from here on, all functions count as new."""
         position = self._positions[key]
-        self._look(position, ENTERING, sys._getframe(2))
+        self._look(position, ENTERING, 3)
         followed = self.windows.begin(position)
         if followed is False:
             self.looks.find(position)
@@ -178,7 +178,7 @@ class FunctionMonitor:
         """A function yielded or raised."""
         key = _key(code)
         if key in self._keepers:
-            self._look(self._positions[key], LEAVING, sys._getframe(1))
+            self._look(self._positions[key], LEAVING, 2)
             self.windows.end(self._positions[key])
 
     def _resumed_keeper(self, code: CodeType, _offset: int, _error: object) -> None:
@@ -190,7 +190,7 @@ class FunctionMonitor:
     def _returned(self, code: CodeType, _offset: int, _value: object) -> object:
         key = _key(code)
         if key in self._keepers:
-            self._look(self._positions[key], LEAVING, sys._getframe(1))
+            self._look(self._positions[key], LEAVING, 2)
             self.windows.end(self._positions[key])
             return None
         self._returning.discard(key)
@@ -199,13 +199,19 @@ class FunctionMonitor:
 
     def _line(self, code: CodeType, line: int) -> object:
         """A line of a function that keeps things is about to be executed."""
-        looks = self._look(self._positions[_key(code)], line, sys._getframe(1))
-        return None if looks else sys.monitoring.DISABLE
+        return None if self._look(self._positions[_key(code)], line, 2) else sys.monitoring.DISABLE
 
-    def _look(self, position: int, line: int, frame: FrameType) -> bool:
-        """Look where a function does, just before it does; return whether it looks there."""
+    def _look(self, position: int, line: int, depth: int) -> bool:
+        """Look where a function does, just before it does; return whether it looks there.
+
+        Its frame, so many calls up, is only asked for where there is something to see: it is an audit event.
+        """
+        if line not in self.looks.plans.get(position, ()):
+            return False
+        if self.looks.has_found(position):
+            return True
         try:
-            return self.looks.at(position, line, frame)
+            return self.looks.at(position, line, sys._getframe(depth))
         except Exception:  # noqa: BLE001 - whatever it is, the test must not see it
             self.looks.find(position)
             return True

@@ -88,6 +88,10 @@ class Looks:
                 variables.clear()
         return True
 
+    def has_found(self, position: int) -> bool:
+        """Whether a function found something in this context: further looks tell nothing new."""
+        return position in self._found
+
     def find(self, position: int) -> None:
         """A function may have found something."""
         self._found.add(position)
