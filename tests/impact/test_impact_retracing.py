@@ -5,7 +5,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -315,7 +315,8 @@ def test_a_store_of_an_older_version_is_brought_up_to_date_and_everything_is_tra
         assert known[NodeId("t.py::t")].traced == 0
         assert store.windows("e") == {}
     assert untraced(select(known, {}, full="all"), known, 0, []) == frozenset()
-    assert sqlite3.connect(path).execute("PRAGMA user_version").fetchone() == (2,)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
 
 
 # -- which tests ---------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,7 @@ def test_third_time(module, function):
 
 
 def known_before(active: Path) -> int:
-    with sqlite3.connect(active / ".toolkit" / "history.sqlite") as database:
+    with closing(sqlite3.connect(active / ".toolkit" / "history.sqlite")) as database:
         return int(database.execute("SELECT count(*) FROM tests").fetchone()[0])
 
 

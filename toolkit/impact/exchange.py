@@ -3,6 +3,7 @@
 import sqlite3
 import tempfile
 import zlib
+from contextlib import closing
 from pathlib import Path
 
 from toolkit.errors import InputError
@@ -18,10 +19,9 @@ def export_store(store: DependencyStore, target: Path) -> int:
     with tempfile.TemporaryDirectory(prefix="toolkit-export-") as folder:
         plain = Path(folder, STORE_NAME)
         store.connection.execute("VACUUM INTO ?", (str(plain),))
-        small = sqlite3.connect(plain, isolation_level=None)
-        small.execute("DELETE FROM sources")
-        small.execute("VACUUM")
-        small.close()
+        with closing(sqlite3.connect(plain, isolation_level=None)) as small:
+            small.execute("DELETE FROM sources")
+            small.execute("VACUUM")
         data = zlib.compress(plain.read_bytes(), 6)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
