@@ -81,6 +81,8 @@ def test_what_is_bound_in_the_call_is_looked_at_when_it_is_left() -> None:
         "if k in self.x: del self.x[k]\n    self.x[k] = f()",
         "for part in k:\n        if part.x is None: part.x = f()",
         "self = f()\n    if self.x is None: self.x = f()",
+        "if self.__x is None: self.__x = f()",
+        "if self.__x.y is None: self.__x.y = f()",
         "def inner():\n        nonlocal k\n    if k.x is None: k.x = f()",
         "import sys\n    if sys.x is None: sys.x = f()\n    sys = 1",
         "match k:\n        case [self]: pass\n    if self.x is None: self.x = f()",

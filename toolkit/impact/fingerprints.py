@@ -31,7 +31,7 @@ from toolkit.tracing.looks import Look
 GONE = "gone"
 """The fingerprint of what does not exist (any more)."""
 
-FORMAT = 8
+FORMAT = 9
 """Counts up when fingerprints of unchanged code change; parsed files are kept under it."""
 
 

@@ -150,6 +150,7 @@ def _looks_at(
     filled = all(_fills(node) for node in stores) and all(_is_pure(node, parents) for node in reads)
     if (
         _root(place) not in bound
+        or any(map(_is_private, place.split(".")))
         or not (filled or all(isinstance(getattr(node, "ctx", None), ast.Store) for node in stores))
         or not (filled or all(isinstance(node, ast.Attribute) for node in stores))
         or any(isinstance(node, ast.Constant) and node.value == attribute for node in nodes)
@@ -166,6 +167,11 @@ def _looks_at(
         found += [(line, place, nothing) for line in range(first, last + 1)]
     least = min((nothing for _line, _place, nothing in found), key=_FROM_LEAST.index, default=USED)
     return [*found, (LEAVING if bound[_root(place)] else ENTERING, place, least)]
+
+
+def _is_private(name: str) -> bool:
+    """Whether it is another name once a class is compiled: looked up as it is written, it is never there."""
+    return name.startswith("__") and not name.endswith("__")
 
 
 def _is_one_thing(
