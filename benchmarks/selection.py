@@ -35,6 +35,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -55,6 +56,14 @@ TOOLS = {
 }
 STATES = {"ours": ".toolkit", "testmon": ".testmondata"}
 OF_HISTORY = {"commit", "undone"}
+
+
+MOST_MEMORY = 6 * 2**30
+"""Bytes of addresses that a run may use: an edit may make an endless loop that fills a list."""
+
+
+class Endless(Exception):
+    """An edited suite took ten times as long as before."""
 
 
 @dataclass(kw_only=True)
@@ -88,6 +97,7 @@ class Project:
         (work / "needed_probe.py").write_text(ENTERED)
         self.work = work
         self.edited = False
+        self.longest = 600  # CPU seconds
         self.full_runs = 0
 
     def run(self, tool: str) -> Ran:
@@ -103,13 +113,21 @@ class Project:
             [*command, "--continue-on-collection-errors", *TOOLS[tool],
             *self.extra],
             cwd=self.root, env=environ, capture_output=True, text=True, check=False, timeout=900,
+            preexec_fn=self.limit,
         )  # fmt: skip
+        if done.returncode in {-signal.SIGXCPU, -signal.SIGKILL}:
+            raise Endless(f"more than {self.longest} s")
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         if not file.exists() and not self.edited:
             sys.exit(f"{self.name}: pytest did not run:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
         text = file.read_text() if file.exists() else '{"pytest could not start": true}'
         seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         return Ran(results=json.loads(text), seconds=seconds, broken=done.returncode == 3)
+
+    def limit(self) -> None:
+        """Bound what this process, a child that is about to run the suite, may use."""
+        resource.setrlimit(resource.RLIMIT_CPU, (self.longest, self.longest))
+        resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
 
     def needed(self) -> dict[str, list[str] | None]:
         """Return the tests that enter each function, by its file and first line; None: imports enter it."""
@@ -164,6 +182,8 @@ def run_mutants(project: Project, wanted: int, seed: int, done: Collection[str])
             entering = None if place is None else needed.get(f"{mutant.path}:{place}", [])
             row.needed = None if entering is None else len(entering)
             yield row
+        except Endless as error:
+            print(f"{project.name}: {where}: left out, its suite does not end ({error})", file=sys.stderr)
         finally:
             path.write_bytes(original)
             project.restore_states()
@@ -175,10 +195,11 @@ def recorded(project: Project) -> tuple[Ran, dict[str, list[str] | None]]:
     if not kept.exists():
         before = record(project)
         needed = project.needed()
-        kept.write_text(json.dumps([before.results, needed]))
+        kept.write_text(json.dumps([before.results, before.seconds, needed]))
     project.restore_states()
-    results, needed = json.loads(kept.read_text())
-    return Ran(results=results, seconds=0), needed
+    results, seconds, needed = json.loads(kept.read_text())
+    project.longest = 60 + 10 * round(seconds)
+    return Ran(results=results, seconds=seconds), needed
 
 
 def function_at(content: bytes, line: int) -> int | None:

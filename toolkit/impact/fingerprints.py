@@ -5,8 +5,8 @@ that runs when the module is imported: statements, class bodies, decorators, def
 docstrings. A unit's fingerprint is a hash of its normalised syntax tree, so comments, layout, quotes and the
 spelling of numbers change nothing, and every other edit changes the unit it is in.
 
-* Names of the module whose values are known, and docstrings that only who asks for them reads, stand apart in
-  the fingerprint of its level: see ``toolkit.impact.values``.
+* What a module says about itself, its docstring and ``__all__``, stands apart in the fingerprint of its
+  level: see ``toolkit.impact.values``.
 
 * The header of a function (name, arguments, decorators, annotations, docstring) belongs to the function *and*
   to what surrounds it, since it is evaluated there.
@@ -25,13 +25,13 @@ from toolkit.impact.keeping import Caches, Function, caches_in, first_line, keep
 from toolkit.impact.looking import looks_of
 from toolkit.impact.nodes import children
 from toolkit.impact.shapes import function_text, text_of
-from toolkit.impact.values import MOST_NAMES, read, take_docstrings, write_level
+from toolkit.impact.values import read, write_level
 from toolkit.tracing.looks import Look
 
 GONE = "gone"
 """The fingerprint of what does not exist (any more)."""
 
-FORMAT = 9
+FORMAT = 10
 """Counts up when fingerprints of unchanged code change; parsed files are kept under it."""
 
 
@@ -59,7 +59,7 @@ class ImportedName(msgspec.Struct, frozen=True, array_like=True):
 class Source(msgspec.Struct, frozen=True, array_like=True):
     """A Python file cut into units."""
 
-    level: str  # see toolkit.impact.values: names with known values stand apart in it
+    level: str  # its docstring and __all__ stand apart in it
     tests: str  # the level as one, without the headers of tests
     whole: str
     units: tuple[Unit, ...]
@@ -87,13 +87,11 @@ def parse(content: bytes) -> Source:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise NotPython(str(error)) from error
     try:
-        tests, whole = digest(text_of(tree, headers="tests")), digest(text_of(tree, headers="bodies"))
-        apart = {**values.texts, **take_docstrings(tree, MOST_NAMES - len(values.texts))}
         units = tuple(_number(_functions(tree, "", caches_in(tree), in_function=False)))
         return Source(
-            level=write_level(digest(text_of(values.rest, headers="all")), apart, digest),
-            tests=tests,
-            whole=whole,
+            level=write_level(digest(text_of(values.rest, headers="all")), values.texts, digest),
+            tests=digest(text_of(tree, headers="tests")),
+            whole=digest(text_of(tree, headers="bodies")),
             units=units,
             imports=tuple(_imports(tree, units)),
         )

@@ -1,14 +1,13 @@
-"""Which tests a change of names in a module concerns: those that reach it, and run who mentions a name.
+"""Which tests a change of what a module says about itself concerns: its docstring, ``__all__``.
 
-The argument: a name's value gets from a module to a test only through code that asks for it, by the name or
-by searching. Code of the project that does is found in its files; a change of the name is then a change of
-these functions and modules, and of nothing else. Other code has to be handed the module, or be told its name:
-where a file does either, or may, the change concerns every test that reaches the module, as it does when more
-has changed than such names.
+The argument: either gets to a test only through code that asks for it. Code of the project that does is found
+in its files; the change is then one of these functions and modules, and of nothing else. Code of others asks
+for the docstring of a module that it is handed, or told the name of: where a file does either, or may, the
+change concerns every test that reaches the module, as it does when more has changed.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePosixPath
 
 import msgspec
@@ -17,29 +16,28 @@ from toolkit.impact.fingerprints import Source
 from toolkit.impact.inputs import Input
 from toolkit.impact.mentions import (
     DOCUMENTING,
-    SEARCHING,
-    Mentions,
+    IMPORTING_ALL,
     Module,
-    Use,
-    documented,
-    is_docstring,
+    imports,
+    is_held_in,
     is_named_in,
-    is_ordinary,
     mentions_in,
-    use_in,
 )
 from toolkit.impact.touching import is_conftest
 from toolkit.impact.tree import Tree
 from toolkit.impact.values import DOCSTRING, EXPORTED, differing
 
+MOST_MODULES = 20
+"""Modules of which it is looked for at most in one plan; changes of more concern all that reach them."""
+
 _PYTHON = frozenset({".py", ".pyw"})
-_COMPILED = frozenset({".pxd", ".pyd", ".pyx", ".so"})
 _SETTINGS = frozenset(
     {"", ".bat", ".cfg", ".conf", ".env", ".in", ".ini", ".json", ".mk", ".properties", ".ps1", ".service"}
     | {".sh", ".toml", ".txt", ".xml", ".yaml", ".yml"}
 )
 """Suffixes of files that may tell others which module to load; so may those whose name begins with a dot."""
-_EXPORTING = re.compile(rb"import\s*\(?\s*\*")
+_LARGEST = 1_000_000
+"""Bytes of a file of configuration that is looked through; a larger one tells what it contains."""
 
 
 class Mentioners(msgspec.Struct, frozen=True):
@@ -63,13 +61,13 @@ class Mentioners(msgspec.Struct, frozen=True):
 
 
 class Names:
-    """Looks for the mentions of names in the files of a project.
+    """Looks for who reads what modules say about themselves, in the files of a project.
 
     Args:
         tree: its files.
         source: cuts a file into units.
         environ: environment variables: they may name a module.
-        opened: paths of files that tests read.
+        inputs: all that tests depend on, also files that are not the project's own.
         required: whether installed packages require the project: these may read what they like.
     """
 
@@ -78,17 +76,18 @@ class Names:
         tree: Tree,
         source: Callable[[str], Source | None],
         environ: Mapping[str, str],
-        opened: Collection[str],
+        inputs: Iterable[Input],
         *,
         required: bool = False,
     ) -> None:
         self._tree = tree
         self._source = source
         self._environ = environ
-        self._opened = opened
+        self._inputs = inputs
         self._required = required
         self._contents: dict[str, bytes] = {}
-        self._found: dict[tuple[str, frozenset[tuple[str, str]]], Mentioners | None] = {}
+        self._found: dict[tuple[str, frozenset[str]], Mentioners | None] = {}
+        self._paths: tuple[frozenset[str], frozenset[str]] | None = None
 
     def mentioning(self, path: str, old: str, new: str) -> Mentioners | None:
         """Return who may notice that a module's fingerprint is another.
@@ -102,104 +101,76 @@ class Names:
             None: everybody who reaches the module.
         """
         names = differing(old, new)
-        if not names:
+        if not names or self._required:
             return None
         key = (path, names)
         if key not in self._found:
-            self._found[key] = self._mentioning(Module(path), dict(names))
+            full = len(self._found) >= MOST_MODULES
+            self._found[key] = None if full else self._mentioning(Module(path), names)
         return self._found[key]
 
-    def _mentioning(self, module: Module, names: Mapping[str, str]) -> Mentioners | None:
-        ordinary = is_ordinary(names)
-        if not all(name.isascii() for name in names) or (
-            ordinary and (self._required or is_conftest(module.path))
-        ):
-            return None
+    def _mentioning(self, module: Module, names: frozenset[str]) -> Mentioners | None:
         try:
-            if ordinary and (self._is_told(module) or not self._is_only_imported(module)):
-                return None
-            functions = documented(names)
-            if functions and (self._are_told(functions) or any(use.held for use in self._uses(module))):
+            if DOCSTRING in names and not is_conftest(module.path) and self._is_in_other_hands(module):
                 return None
             return self._search(module, names)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None  # what cannot be read may mention it
 
-    # -- names ---------------------------------------------------------------------------------------------
-
-    def _search(self, module: Module, names: Mapping[str, str]) -> Mentioners | None:
-        functions = documented(names)
-        held = {name for name in names if name != DOCSTRING and not is_docstring(name)}
-        documenting = DOCUMENTING if functions or DOCSTRING in names else frozenset[str]()
-        worded = _any_of({*held, *functions, *documenting, *(SEARCHING if is_ordinary(names) else ())})
+    def _search(self, module: Module, names: frozenset[str]) -> Mentioners:
+        words = sorted(names | (DOCUMENTING if DOCSTRING in names else frozenset()))
+        pattern = "|".join([*map(re.escape, words), *([IMPORTING_ALL.pattern] if EXPORTED in names else [])])
+        asked = re.compile(pattern.encode())
         units: set[tuple[str, str]] = set()
         levels: set[str] = set()
-        for path in self._python():
+        python, opened = self._searched()
+        for path in python:
             content = self._read(path)
-            if not (
-                path == module.path
-                or module.last.encode() in content
-                or worded.search(content)
-                or (EXPORTED in names and _EXPORTING.search(content))
-            ):
-                continue
-            found = self._mentions(path, content, names, module)
-            units.update((path, unit) for unit in found.units)
-            if found.level:
-                levels.add(path)
-        if held and any(_any_of(held).search(self._read(path)) for path in self._with_suffix(_COMPILED)):
-            return None
-        in_data = _any_of({*held, *documenting})
-        files = (path for path in self._opened if in_data.search(self._read(path)))
+            if asked.search(content):
+                source = self._source(path)
+                found = mentions_in(content, () if source is None else source.units, names, module)
+                units.update((path, unit) for unit in found.units)
+                if found.level:
+                    levels.add(path)
+        files = (path for path in opened if asked.search(self._read(path)))
         return Mentioners(frozenset(units), frozenset(levels), frozenset(files))
 
-    def _are_told(self, functions: Collection[str]) -> bool:
-        """Whether a file of configuration may tell others one of some functions: "shop.prices:total"."""
-        told = re.compile(rb"[.:](?:%b)\b" % b"|".join(re.escape(name.encode()) for name in functions))
-        return any(told.search(self._read(path)) for path in self._with_suffix(_SETTINGS))
-
-    def _mentions(self, path: str, content: bytes, names: Mapping[str, str], module: Module) -> Mentions:
-        source = self._source(path)
-        units = () if source is None else source.units
-        return mentions_in(content, units, names, module, own=path == module.path)
-
-    # -- modules -------------------------------------------------------------------------------------------
-
-    def _is_told(self, module: Module) -> bool:
-        """Whether a file of configuration or the environment names the module."""
-        if any(is_named_in(value, module) for value in self._environ.values()):
+    def _is_in_other_hands(self, module: Module) -> bool:
+        """Whether no statement imports the module, or others are handed it, or told its name."""
+        if any(is_named_in(value, module) for value in self._environ.values()) or self._is_told(module):
             return True
-        return any(
-            module.last.encode() in content and is_named_in(content.decode("utf-8", "replace"), module)
-            for content in map(self._read, self._with_suffix(_SETTINGS))
+        word = module.last.encode()
+        using = [path for path in self._searched()[0] if word in self._read(path) or path == module.path]
+        return not any(imports(self._read(path), module) for path in using if path != module.path) or any(
+            is_held_in(self._read(path), module, own=path == module.path) for path in using
         )
 
-    def _is_only_imported(self, module: Module) -> bool:
-        """Whether statements import the module, and no file does more with it than read its attributes."""
-        uses = self._uses(module)
-        return any(use.imported for use in uses) and not any(use.held for use in uses)
-
-    def _uses(self, module: Module) -> list[Use]:
-        return [
-            use_in(content, module, own=path == module.path)
-            for path in self._python()
-            if module.last.encode() in (content := self._read(path)) or path == module.path
-        ]
+    def _is_told(self, module: Module) -> bool:
+        for path in self._tree.files():
+            pure = PurePosixPath(path)
+            if pure.suffix.lower() in _SETTINGS or pure.name.startswith("."):
+                content = self._read(path)
+                if module.last.encode() in content and (
+                    len(content) > _LARGEST or is_named_in(content.decode("utf-8", "replace"), module)
+                ):
+                    return True
+        return False
 
     # -- files ---------------------------------------------------------------------------------------------
 
-    def _python(self) -> Iterator[str]:
-        """Yield the files that are Python; those without a suffix may be."""
-        for path in self._tree.files():
-            suffix = PurePosixPath(path).suffix
-            if suffix in _PYTHON or (not suffix and self._source(path) is not None):
-                yield path
+    def _searched(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the files that are Python, also those that git ignores, and those that tests read."""
+        if self._paths is None:
+            inputs = {(item.kind, item.name) for item in self._inputs}
+            run = {name for kind, name in inputs if kind in {"function", "module", "tests", "source"}}
+            opened = frozenset(name for kind, name in inputs if kind in {"file", "source"})
+            python = frozenset(filter(self._is_python, {*self._tree.files(), *run, *opened}))
+            self._paths = python, opened
+        return self._paths
 
-    def _with_suffix(self, suffixes: Collection[str]) -> Iterator[str]:
-        for path in self._tree.files():
-            pure = PurePosixPath(path)
-            if pure.suffix.lower() in suffixes or (suffixes is _SETTINGS and pure.name.startswith(".")):
-                yield path
+    def _is_python(self, path: str) -> bool:
+        suffix = PurePosixPath(path).suffix
+        return suffix in _PYTHON or (not suffix and self._source(path) is not None)
 
     def _read(self, path: str) -> bytes:
         if path not in self._contents:
@@ -207,24 +178,20 @@ class Names:
         return self._contents[path]
 
 
-def _any_of(words: Iterable[str]) -> re.Pattern[bytes]:
-    return re.compile(rb"\b(?:%b)\b" % b"|".join(re.escape(word.encode()) for word in sorted(words)))
-
-
 class Change(msgspec.Struct, frozen=True):
     """An input that is not as it was."""
 
     number: int  # of its row
     item: Input
-    names: frozenset[tuple[str, str]] = frozenset()
-    """Names that alone have changed in a module, each with how."""
+    names: frozenset[str] = frozenset()
+    """What alone has changed in a module, "__doc__" or "__all__"."""
     mentioners: Mentioners | None = None
     """Whoever may notice; None: all that depend on the input."""
 
     def __str__(self) -> str:
         if self.mentioners is None:
             return str(self.item)
-        return f"{self.item.name} ({', '.join(sorted(name for name, _how in self.names))})"
+        return f"{self.item.name} ({', '.join(sorted(self.names))})"
 
     def rows_of_mentioners(self, rows: Iterable[tuple[int, Input, str]]) -> list[int]:
         """Return the numbers of the inputs of which a test must have one to be concerned."""
@@ -243,7 +210,7 @@ def changes_in(states: Iterable[tuple[int, Input, str, str]], names: Names) -> l
 
     Args:
         states: number, input, fingerprint then and now of all that may have.
-        names: looks for their mentions.
+        names: looks for who reads what modules say about themselves.
     """
     return [_change(number, item, then, now, names) for number, item, then, now in states if then != now]
 

@@ -158,9 +158,9 @@ class ImpactSession:
         return self._dependents(changed, rows), self._dependents(touched, rows)
 
     def _names(self, state: ProjectState, rows: Rows) -> Names:
-        opened = {item.name for _number, item, _recorded in rows if item.kind in {"file", "source"}}
         required = bool(self._packages().requiring(name_of(state.tree)))
-        return Names(state.tree, state.source, self._environ, opened, required=required)
+        inputs = (item for _number, item, _recorded in rows)
+        return Names(state.tree, state.source, self._environ, inputs, required=required)
 
     def changed_inputs(self, test: NodeId) -> list[Change]:
         """Return the changes that concern one test."""

@@ -123,4 +123,9 @@ def _walk(root: Path) -> Iterator[str]:
         ]
         inside = os.path.relpath(folder, root).replace(os.sep, "/")
         prefix = "" if inside == "." else f"{inside}/"
-        yield from (prefix + name for name in names if not name.endswith(".pyc"))
+        yield from (prefix + name for name in names if not name.endswith(".pyc") and _is_file(folder, name))
+
+
+def _is_file(folder: str, name: str) -> bool:
+    """Whether it can be read to its end, which a pipe cannot; what has a suffix is taken for a file."""
+    return "." in name or Path(folder, name).is_file()
