@@ -19,7 +19,6 @@ import heapq
 import json
 import os
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
@@ -32,7 +31,7 @@ from types import SimpleNamespace
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
-from third_party import CACHE, PROJECTS, ROOT, Project, environment, run, unpack
+from third_party import PROJECTS, ROOT, Project, environment, run, unpack
 from xdist_model import Model
 
 from toolkit.journal import read_run
@@ -306,11 +305,10 @@ def main() -> int:
     options = parser.parse_args()
     report: dict[str, Any] = {"suites": {}}
     for name in options.project:
-        folder = CACHE / f"balance-{name}-{os.getpid()}"
-        try:
-            report["suites"][name] = balance(name, folder, options)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        with tempfile.TemporaryDirectory(
+            prefix=f"balance-{name}-"
+        ) as folder:  # not in ours: pytest looks above
+            report["suites"][name] = balance(name, Path(folder), options)
     if options.overhead:
         report["overhead"] = overhead(options.overhead, options.trivial)
         if not options.json:
