@@ -50,11 +50,5 @@ def walk(*roots: AST) -> list[AST]:
     """Return nodes and all in them, as ``ast.walk`` does, without contexts and operators."""
     found = list(roots)
     for node in found:
-        kind = type(node)
-        for name in _FIELDS.get(kind) or _fields(kind):
-            value = getattr(node, name, None)
-            if type(value) is list:
-                found += [item for item in value if isinstance(item, AST)]
-            elif isinstance(value, AST):
-                found.append(value)
+        found += children(node)
     return found
