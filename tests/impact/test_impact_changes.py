@@ -1,5 +1,6 @@
 """What git says, what is installed and locked, and the import graph."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,13 @@ def repository(project: Any) -> Any:
     project.git("add", "-A")
     project.git("commit", "-qm", "first")
     return project
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_is_no_file_of_a_project(tmp_path: Path) -> None:
+    (tmp_path / "a.py").touch()
+    os.mkfifo(tmp_path / "waits")
+    assert DiskTree(tmp_path).files() == ["a.py"]
 
 
 def test_all_kinds_of_changes_are_seen(repository: Any) -> None:

@@ -230,6 +230,7 @@ def test_an_installed_package_that_requires_the_project_may_read_what_it_likes()
         ("pyproject.toml", "[tool.poetry]\nname = 'shop'\n", "shop"),
         ("pyproject.toml", "[tool.x]\n", ""),
         ("pyproject.toml", "[tool", ""),
+        ("pyproject.toml", "tool = 3\nproject = 4\n", ""),
         ("setup.cfg", "[metadata]\nname = my_shop\n", "my-shop"),
         ("setup.cfg", "name", ""),
     ],

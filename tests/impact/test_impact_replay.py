@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.selection import Project, Ran, commits_of, differing, put_back, replay, sources_between
+from benchmarks.selection import commits_of, differing, put_back, replay, sources_between
+from benchmarks.selection_project import Project, Ran
 from benchmarks.selection_rows import Row
 
 

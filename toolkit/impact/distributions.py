@@ -83,7 +83,8 @@ def name_of(tree: Tree) -> str:
         document = tomllib.loads(_read_text(tree, "pyproject.toml"))
     except tomllib.TOMLDecodeError:
         return ""
-    for table in (document.get("project"), document.get("tool", {}).get("poetry")):
+    tools = document.get("tool")
+    for table in (document.get("project"), tools.get("poetry") if isinstance(tools, dict) else None):
         if isinstance(table, dict) and isinstance(table.get("name"), str):
             return normalise(table["name"])
     parser = configparser.ConfigParser(interpolation=None)

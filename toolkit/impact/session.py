@@ -145,14 +145,7 @@ class ImpactSession:
         now = self.state(modules)
         with self.store.transaction():  # parsed files are kept
             names = self._names(now, rows)
-            changed = changes_in(
-                (
-                    (number, item, recorded, now.fingerprint(item))
-                    for number, item, recorded in rows
-                    if self.counts(item)
-                ),
-                names,
-            )
+            changed = changes_in(self._since_recorded(rows, now), names)
             touched = changes_in(self._since(reference, modules, rows, now), names) if reference else []
         self.keepers = now.keepers()
         return self._dependents(changed, rows), self._dependents(touched, rows)
@@ -166,14 +159,7 @@ class ImpactSession:
         """Return the changes that concern one test."""
         inputs = self.store.inputs_of(self.environment, test)
         state = self.state(self.modules())
-        changes = changes_in(
-            (
-                (number, item, recorded, state.fingerprint(item))
-                for number, item, recorded in inputs
-                if self.counts(item)
-            ),
-            self._names(state, inputs),
-        )
+        changes = changes_in(self._since_recorded(inputs, state), self._names(state, inputs))
         return [change for change in changes if change.concerns(item for _number, item, _then in inputs)]
 
     def counts(self, item: Input) -> bool:
@@ -183,6 +169,11 @@ class ImpactSession:
     def modules(self) -> set[str]:
         """Return the top-level modules of other projects that tests are known to import."""
         return _modules(self.store.inputs())
+
+    def _since_recorded(self, rows: Rows, now: ProjectState) -> Iterator[tuple[int, Input, str, str]]:
+        for number, item, recorded in rows:
+            if self.counts(item):
+                yield number, item, recorded, now.fingerprint(item)
 
     def _since(
         self, reference: str, modules: set[str], rows: Rows, now: ProjectState

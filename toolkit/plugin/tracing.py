@@ -10,10 +10,10 @@ import pytest
 from toolkit.plugin.garbage import uncollected
 from toolkit.plugin.recording import identity
 from toolkit.records import NodeId, Outcome
+from toolkit.tracing.context import Context
 from toolkit.tracing.keeping import Keepers as KeepersOfFile
 from toolkit.tracing.keeping import KeepersOf
 from toolkit.tracing.session import TracedProcess
-from toolkit.tracing.tracer import Context
 
 if TYPE_CHECKING:
     from toolkit.impact.state import Keepers, ParsedHere

@@ -12,10 +12,11 @@ from typing import Any
 from toolkit.tracing.audit import TOKEN, AuditHook
 from toolkit.tracing.borders import Borders
 from toolkit.tracing.children import child_name, is_running
+from toolkit.tracing.context import Context
 from toolkit.tracing.copies import installed_copies
 from toolkit.tracing.environ import EnvironWatch
 from toolkit.tracing.keeping import Keepers, KeepersOf
-from toolkit.tracing.tracer import Context, Tracer
+from toolkit.tracing.tracer import Tracer
 from toolkit.tracing.trail import SUFFIX, TrailWriter, read_trail
 
 NUMBER_BYTES = 12

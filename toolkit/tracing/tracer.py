@@ -14,6 +14,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from toolkit.tracing.borders import Borders
+from toolkit.tracing.context import Context
 from toolkit.tracing.functions import BOUNDARY, FunctionMonitor
 from toolkit.tracing.keeping import Keepers, KeepersOf, candidates, keepers_among
 from toolkit.tracing.looks import FOUND
@@ -26,26 +27,6 @@ OUTER = frozenset({"session", "collection"})
 
 KEPT = frozenset({"file", "folder", "absent", "variable", "everything"})
 """Kinds of items that are noted with functions: what was made of them may be kept."""
-
-
-class Context:
-    """What one context touched since its last line in the trail."""
-
-    __slots__ = ("functions", "items", "kind", "module_code", "name", "number", "traced", "written")
-
-    def __init__(self, number: int, kind: str, name: str, module_code: CodeType | None = None) -> None:
-        self.number = number
-        self.kind = kind
-        self.name = name
-        self.module_code = module_code
-        self.functions: set[int] = set()
-        self.items: dict[str, dict[str, Any]] = {}
-        self.traced = True
-        self.written = False
-
-    def add(self, kind: str, item: str, value: Any = 1) -> None:
-        """Note that something other than a function was touched; the first value stays."""
-        self.items.setdefault(kind, {}).setdefault(item, value)
 
 
 class Tracer:
